@@ -1,0 +1,85 @@
+"""Mean and deviation per channel over the train images.
+
+Reads the packed train images, (N, px, px, 3) uint8. Writes {"mean": [r, g, b], "std": [r, g, b], "images": N}, scaled to 0..1.
+"""
+
+import argparse
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.errors import FakefaceError, run_as_command
+from stages.records import write_json
+
+CHUNK_IMAGES = 32
+EXACT_ROWS = 256
+"""So many values of 8 bits fit a sum of 16 bits, and their squares one of 32."""
+
+
+@dataclass(frozen=True)
+class ChannelStats:
+    """Per channel over all pixels, scaled to 0..1; the deviation is the population's."""
+
+    mean: list[float]
+    std: list[float]
+    images: int
+
+
+def channel_stats(chunks: Iterable[npt.NDArray[np.uint8]]) -> ChannelStats:
+    """Statistics of uint8 images (n, height, width, 3) that arrive in chunks: whole-number sums, each divided once."""
+    sums, squares = np.zeros((2, 3), np.uint64)
+    pixels = images = 0
+    for chunk in chunks:
+        images += len(chunk)
+        pixels += chunk.size // 3
+        rows = chunk.reshape(-1, chunk.shape[2] * 3)
+        for start in range(0, len(rows), EXACT_ROWS):
+            narrow = rows[start : start + EXACT_ROWS]
+            wide = narrow.astype(np.uint32)
+            sums += _per_channel(np.add.reduce(narrow, axis=0, dtype=np.uint16))
+            squares += _per_channel(np.einsum("ij,ij->j", wide, wide))
+    if pixels == 0:
+        raise FakefaceError("no images: a mean needs at least one")
+    # Whole numbers until the one division: squares minus the squared mean would cancel digits in floating point.
+    exact = [(int(total), int(total_of_squares)) for total, total_of_squares in zip(sums, squares, strict=True)]
+    return ChannelStats(
+        mean=[total / (255 * pixels) for total, _ in exact],
+        std=[math.sqrt(pixels * square - total**2) / (255 * pixels) for total, square in exact],
+        images=images,
+    )
+
+
+def chunks_of(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
+    """Images of a .npy file, a few at a time; the file is mapped anew for each, so that pages already read are let go."""
+    try:
+        count = len(np.load(path, mmap_mode="r"))
+    except (ValueError, EOFError):
+        raise FakefaceError(f"{path}: not a .npy file of images") from None
+    for start in range(0, count, CHUNK_IMAGES):
+        yield np.load(path, mmap_mode="r")[start : start + CHUNK_IMAGES]
+
+
+def run(images: Path, stats: Path) -> None:
+    write_json(stats, asdict(channel_stats(chunks_of(images))))
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.compute_stats", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("images", type=Path, help=".npy to read: train images, (N, px, px, 3) uint8")
+    parser.add_argument("--stats", type=Path, required=True, help="JSON to write")
+    args = parser.parse_args(argv)
+    run(args.images, args.stats)
+
+
+def _per_channel(columns: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.uint64]:
+    """Sums of a row's columns r, g, b, r, g, b, ... as three sums."""
+    totals: npt.NDArray[np.uint64] = columns.reshape(-1, 3).sum(axis=0, dtype=np.uint64)
+    return totals
+
+
+if __name__ == "__main__":
+    run_as_command(main)

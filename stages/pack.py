@@ -1,0 +1,71 @@
+"""Decode each image once, to fixed-size arrays.
+
+Reads a folder of photos and the split's table. Writes train.npy, valid.npy and test.npy: uint8 (N, px, px, 3), row i is the
+side's i-th row in the table.
+"""
+
+import argparse
+from collections.abc import Iterable
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from stages.errors import run_as_command
+from stages.images import ImageError, Pixels, decode_image, fit, on_all_cores, read_image_bytes
+from stages.params import STRICT, load_params
+from stages.records import SplitRecord, read_rows, replacing
+
+
+@dataclass(frozen=True, config=STRICT)
+class PackParams:
+    """Section `pack`: the side of a packed image, larger for training so that crops can move about in it."""
+
+    train_px: int = Field(ge=16, le=4096)
+    eval_px: int = Field(ge=16, le=4096)
+
+
+def packed(record: SplitRecord, root: Path, px: int) -> Pixels:
+    """The pixels of one image, (px, px, 3). Raises ImageError, also where the file is no longer the one indexed."""
+    path = root / record.path
+    data = read_image_bytes(path)
+    if sha256(data).hexdigest() != record.sha256:
+        raise ImageError(path, "changed since it was indexed: `dvc repro` indexes it again")
+    return fit(decode_image(data, path), px)
+
+
+def write_images(path: Path, images: Iterable[Pixels], count: int, px: int) -> None:
+    """Write `count` images one after the other as a .npy file (count, px, px, 3), holding one at a time.
+
+    The bytes are written, not mapped: where the disk is full, a write raises OSError, and a map kills the process.
+    """
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, px, px, 3)}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for image in images:
+            file.write(image.data)
+
+
+def run(root: Path, split: Path, packed_folder: Path, params: PackParams) -> None:
+    records = read_rows(split, SplitRecord)
+    for side, px in (("train", params.train_px), ("valid", params.eval_px), ("test", params.eval_px)):
+        members = [record for record in records if record.side == side]
+        images = on_all_cores(partial(packed, root=root, px=px), members, side)
+        write_images(packed_folder / f"{side}.npy", images, len(members), px)
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.pack", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("root", type=Path, help="folder of photos that was indexed")
+    parser.add_argument("--split", type=Path, required=True, help="CSV to read: every image's side")
+    parser.add_argument("--packed", type=Path, required=True, help="folder to write train.npy, valid.npy and test.npy to")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="YAML to read section `pack` of")
+    args = parser.parse_args(argv)
+    run(args.root, args.split, args.packed, load_params(args.params, "pack", PackParams))
+
+
+if __name__ == "__main__":
+    run_as_command(main)
