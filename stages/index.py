@@ -25,6 +25,7 @@ from stages.records import FAKE, LABEL_NAMES, PARTS, REAL, Bit, ImageRecord, Rej
 
 Subset = Literal["training", "test", ""]
 
+SAMPLE_ROOT = Path("data/sample")
 IGNORED_NAMES = {"thumbs.db", "desktop.ini"}
 REAL_NAME = re.compile(r"real_\d+")
 FAKE_NAME = re.compile(r"(?P<difficulty>easy|mid|hard)_\d+_(?P<bits>[01]{3,4})")
@@ -165,7 +166,7 @@ def contradictions(records: Iterable[ImageRecord]) -> list[RejectedRecord]:
 def run(root: Path, images: Path, rejected: Path, metrics: Path, params: IndexParams) -> None:
     """Index `root`. Raises FakefaceError; the table of rejected files is written even then."""
     if not root.is_dir():
-        hint = "`dvc repro` draws it" if root == Path("data/sample") else "data.root should name a folder of photos"
+        hint = "`dvc repro` draws it" if root == SAMPLE_ROOT else "data.root should name a folder of photos"
         raise FakefaceError(f"{root}: no such folder: {hint}")
     results = list(on_all_cores(partial(examined, root=root), candidates(root), "index"))
     usable = [result for result in results if isinstance(result, ImageRecord)]
@@ -179,7 +180,7 @@ def run(root: Path, images: Path, rejected: Path, metrics: Path, params: IndexPa
     write_rows(images, ImageRecord, records)
     counts = {name: sum(record.label == label for record in records) for label, name in enumerate(LABEL_NAMES)}
     summary = {"images": len(records), **counts, "duplicates": len(usable) - len(kept), "rejected": len(refused)}
-    write_json(metrics, summary)
+    write_json(metrics, summary | {"is_sample": root == SAMPLE_ROOT})
     print("index: " + ", ".join(f"{count:,} {name}" for name, count in summary.items()))
 
 

@@ -13,7 +13,7 @@ from stages.errors import ParamsError
 Section = TypeVar("Section")
 
 STRICT = ConfigDict(extra="forbid", strict=True)
-"""For `@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)`: unknown keys and wrong types are refused."""
+"""For `@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)`: unknown keys and wrong types are refused."""
 
 
 class _Loader(yaml.SafeLoader):

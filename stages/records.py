@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,9 +16,13 @@ from stages.errors import FakefaceError
 
 Row = TypeVar("Row")
 
-REAL, FAKE = 0, 1
+REAL: Final = 0
+FAKE: Final = 1
 LABEL_NAMES = ("real", "fake")
 PARTS = ("left_eye", "right_eye", "nose", "mouth")
+
+OBJECTIVE_NAMES = ("ce", "bce")
+ObjectiveName = Literal["ce", "bce"]
 
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]
@@ -63,6 +67,47 @@ class SplitRecord(ImageRecord):
     """One usable image and the side that `split` put it on."""
 
     side: Side
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of one training; losses and accuracies are means over images, train ones measured while training."""
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    train_accuracy: float
+    valid_accuracy: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class PredictionRecord:
+    """One test image and each model's p_fake; `bce_argmax` is the notebook's verdict on BCE's two outputs, 1 for fake."""
+
+    path: str
+    label: Bit
+    difficulty: str
+    ce_p_fake: float
+    bce_p_fake: float
+    bce_argmax: Bit
+
+
+@dataclass(frozen=True)
+class RocRecord:
+    """One point of one model's ROC curve."""
+
+    objective: str
+    false_positive_rate: float
+    true_positive_rate: float
+
+
+@dataclass(frozen=True)
+class ConfusionRecord:
+    """One test image's label and verdict by name, for DVC's confusion plot."""
+
+    label: str
+    verdict: str
 
 
 @contextmanager

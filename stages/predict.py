@@ -1,0 +1,94 @@
+"""Judge photos of your own.
+
+Gives both models' verdict and p_fake, the probability that the photo is a composite, with the preprocessing of `evaluate`.
+A photo that is not square is judged by its centre square; --figure shows what was judged.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages.detector import THRESHOLD, Detector, load_detector
+from stages.errors import run_as_command
+from stages.images import ImageError, Pixels, fit, read_image
+from stages.records import LABEL_NAMES, OBJECTIVE_NAMES
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What each model, by its objective, makes of one photo."""
+
+    photo: str
+    p_fake: dict[str, float]
+
+    def label(self, objective: str) -> str:
+        return LABEL_NAMES[self.p_fake[objective] >= THRESHOLD]
+
+    def as_json(self) -> dict[str, object]:
+        return {"photo": self.photo} | {
+            objective: {"verdict": self.label(objective), "p_fake": p_fake} for objective, p_fake in self.p_fake.items()
+        }
+
+    def in_words(self, separator: str) -> str:
+        return separator.join(f"{name}: {self.label(name)} (p_fake {p_fake:.3f})" for name, p_fake in self.p_fake.items())
+
+
+def judged(photo: Path, detectors: Sequence[Detector]) -> Verdict:
+    """Raises ImageError where the file is no image that can be used."""
+    image = read_image(photo)
+    p_fake = {
+        detector.objective: float(detector.scores(fit(image, detector.image_px)[np.newaxis])[0][0]) for detector in detectors
+    }
+    return Verdict(str(photo), p_fake)
+
+
+def run(photos: Sequence[Path], models: Path, figure: Path | None, *, as_json: bool) -> bool:
+    """Print a line per photo; False where one could not be judged, which leaves the others unharmed."""
+    detectors = [load_detector(models / name) for name in OBJECTIVE_NAMES]
+    if any(detector.is_sample for detector in detectors):
+        print("note: these models learned from the drawn sample; on a real photo their verdict means nothing", file=sys.stderr)
+    verdicts: list[Verdict] = []
+    for photo in photos:
+        try:
+            verdict = judged(photo, detectors)
+        except ImageError as error:
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        verdicts.append(verdict)
+        print(json.dumps(verdict.as_json(), ensure_ascii=False) if as_json else f"{verdict.photo}  {verdict.in_words('  ')}")
+    if figure is not None and verdicts:
+        draw(verdicts, detectors[0].image_px, figure)
+    return len(verdicts) == len(photos)
+
+
+def draw(verdicts: Sequence[Verdict], image_px: int, path: Path) -> None:
+    from stages.figures import save, verdicts_figure
+
+    def shown(verdict: Verdict) -> tuple[str, Pixels, str]:
+        return Path(verdict.photo).name, fit(read_image(Path(verdict.photo)), max(image_px, 256)), verdict.in_words("\n")
+
+    save(verdicts_figure([shown(verdict) for verdict in verdicts]), path)
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photos", nargs="+", type=Path, metavar="photo", help="JPEG, PNG, WEBP, BMP or TIFF")
+    parser.add_argument("--json", action="store_true", help="print a JSON object per photo")
+    parser.add_argument("--figure", type=Path, metavar="out.png", help="also draw the photos with their verdicts")
+    parser.add_argument(
+        "--models", type=Path, default=Path("models"), help="folder with the model folders ce and bce (default: models)"
+    )
+    arguments = parser.parse_args(argv)
+    if not run(arguments.photos, arguments.models, arguments.figure, as_json=arguments.json):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run_as_command(main)

@@ -1,0 +1,173 @@
+"""A network in training: one epoch at a time, its randomness from the seed and the epoch's number alone."""
+
+import math
+from dataclasses import asdict
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from stages.augmentation import AugmentParams, augmented, random_values
+from stages.classifier import ModelParams, new_classifier
+from stages.detector import THRESHOLD
+from stages.devices import Device, DeviceName, Precision
+from stages.objectives import OBJECTIVES, Objective
+from stages.packed import PackedSide
+from stages.params import STRICT
+from stages.records import ObjectiveName
+
+EVAL_BATCH_SIZE = 64
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TrainParams:
+    """Section `train`; `patience` is the epochs without a better validation accuracy after which training stops."""
+
+    seed: int = Field(ge=0)
+    optimizer: Literal["adam", "adamw"]
+    lr: float = Field(gt=0, allow_inf_nan=False)
+    weight_decay: float = Field(ge=0, allow_inf_nan=False)
+    schedule: Literal["constant", "one_cycle"]
+    label_smoothing: float = Field(ge=0, lt=1)
+    batch_size: int = Field(ge=2)
+    epochs: int = Field(ge=1)
+    patience: int = Field(ge=1)
+    device: DeviceName
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a result, but for the images; `mean` and `std` are per channel, of pixels in [0, 1]."""
+
+    objective_name: ObjectiveName
+    train: TrainParams
+    augment: AugmentParams
+    model: ModelParams
+    mean: list[float]
+    std: list[float]
+
+    @property
+    def objective(self) -> Objective:
+        return OBJECTIVES[self.objective_name]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def learning_rate(step: int, steps: int, peak: float, schedule: Literal["constant", "one_cycle"]) -> float:
+    """The rate at a step of 0..steps-1; one_cycle is Smith & Topin 2018 with the cosines and defaults of torch's OneCycleLR."""
+    if schedule == "constant":
+        return peak
+    rise_end, last = max(0.3 * steps - 1, 1e-9), max(steps - 1, 1)
+    if step <= rise_end:
+        return _cosine(peak / 25, peak, step / rise_end)
+    return _cosine(peak, peak / 25e4, (step - rise_end) / max(last - rise_end, 1e-9))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def new_optimizer(network: nn.Module, params: TrainParams) -> torch.optim.Optimizer:
+    kind = torch.optim.Adam if params.optimizer == "adam" else torch.optim.AdamW
+    return kind(network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=True)
+
+
+class Trainer:
+    """One network in training: `train_epoch` and `valid_epoch` move it on; its state can be saved and loaded between them."""
+
+    def __init__(self, recipe: Recipe, device: Device, train: PackedSide, valid: PackedSide) -> None:
+        self.recipe, self.device = recipe, device
+        network = new_classifier(recipe.model, recipe.train.seed).to(device.torch_device)
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = new_optimizer(self.network, recipe.train)
+        self.train_images, self.train_labels = _on_device(train, device)
+        self.valid_images, self.valid_labels = _on_device(valid, device)
+        self.mean = torch.tensor(recipe.mean, device=device.torch_device).view(1, 3, 1, 1)
+        self.std = torch.tensor(recipe.std, device=device.torch_device).view(1, 3, 1, 1)
+
+    def train_epoch(self, epoch: int) -> tuple[float, float]:
+        """Mean loss and accuracy of the epoch's own batches; all its randomness comes from the seed and `epoch`."""
+        params, count = self.recipe.train, len(self.train_labels)
+        generator = torch.Generator().manual_seed(params.seed * 1_000_003 + epoch)
+        torch.manual_seed(params.seed * 1_000_003 + epoch)  # dropout
+        order = torch.randperm(count, generator=generator)
+        values = random_values(count, self.recipe.augment, generator)
+        values = {name: value.to(self.device.torch_device) for name, value in values.items()}
+        batches = _batches(order, params.batch_size)
+        loss_sum, correct = (torch.zeros((), device=self.device.torch_device, dtype=torch.float64) for _ in range(2))
+        self.network.train()
+        done = 0
+        for batch, rows in enumerate(tqdm(batches, desc=f"epoch {epoch}", unit="batch", leave=False)):
+            self._set_learning_rate((epoch - 1) * len(batches) + batch, params.epochs * len(batches))
+            colours = torch.randperm(4, generator=generator).tolist()
+            drawn = {name: value[done : done + len(rows)] for name, value in values.items()}
+            done += len(rows)
+            images = augmented(self._rows(self.train_images, rows), drawn, self.recipe.augment, colours)
+            labels = self.train_labels[rows.to(self.train_labels.device)]
+            loss, logits = self._loss(images, labels)
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            loss_sum += loss.detach() * len(rows)
+            correct += self._correct(logits, labels)
+        return loss_sum.item() / count, correct.item() / count
+
+    @torch.inference_mode()
+    def valid_epoch(self) -> tuple[float, float]:
+        """Mean loss and accuracy over the validation images."""
+        self.network.eval()
+        loss_sum = correct = 0.0
+        for rows in torch.split(torch.arange(len(self.valid_labels)), EVAL_BATCH_SIZE):
+            labels = self.valid_labels[rows.to(self.valid_labels.device)]
+            images = self._rows(self.valid_images, rows).permute(0, 3, 1, 2).float() / 255
+            loss, logits = self._loss(images, labels)
+            loss_sum += loss.item() * len(rows)
+            correct += self._correct(logits, labels).item()
+        return loss_sum / len(self.valid_labels), correct / len(self.valid_labels)
+
+    @property
+    def last_learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the network's weights and buffers, on the CPU."""
+        return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in self.network.state_dict().items()}
+
+    def _set_learning_rate(self, step: int, steps: int) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps, self.recipe.train.lr, self.recipe.train.schedule)
+
+    def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        with self.device.autocast():
+            logits = self.network(images)
+        logits = logits.float()
+        return self.recipe.objective.loss(logits, labels, self.recipe.train.label_smoothing), logits.detach()
+
+    def _correct(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return ((self.recipe.objective.p_fake(logits) >= THRESHOLD) == labels.bool()).sum()
+
+    def _rows(self, images: Tensor, rows: Tensor) -> Tensor:
+        """Those rows on the device that computes."""
+        return images[rows.to(images.device)].to(self.device.torch_device)
+
+
+def _on_device(side: PackedSide, device: Device) -> tuple[Tensor, Tensor]:
+    """Images and labels as tensors: on the GPU where they take at most half of its free memory, else mapped on the CPU."""
+    images = torch.from_numpy(side.images)
+    if device.is_cuda and images.nbytes <= torch.cuda.mem_get_info(device.torch_device)[0] // 2:
+        images = images.to(device.torch_device)
+    return images, torch.from_numpy(side.labels).to(device.torch_device)
+
+
+def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
+    """Batches of row numbers; a last batch of one joins the one before it, as batch normalisation needs two."""
+    batches = list(torch.split(order, batch_size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
