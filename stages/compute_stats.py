@@ -1,6 +1,8 @@
 """Mean and deviation per channel over the train images.
 
-Reads the packed train images, (N, px, px, 3) uint8. Writes {"mean": [r, g, b], "std": [r, g, b], "images": N}, scaled to 0..1.
+reads   IMAGES, the packed train images, uint8 (N, px, px, 3)
+does    adds up whole numbers, a few images at a time, and divides once
+writes  STATS: {"mean": [r, g, b], "std": [r, g, b], "images": N}, scaled to 0..1
 """
 
 import argparse

@@ -134,7 +134,7 @@ def _decoded(data: bytes, where: Path | str, *, draft: bool) -> tuple[Image.Imag
         if draft:
             image.draft(image.mode, (DRAFT_PX, DRAFT_PX))
         image.load()
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = _orientation(image)
         image = _rgb(image, where)
         if orientation in _UPRIGHT:
             image = image.transpose(_UPRIGHT[orientation])
@@ -159,6 +159,14 @@ def _opened(data: bytes, where: Path | str) -> Image.Image:
     if frames > 1 and image.format != "MPO":
         raise ImageError(where, f"{frames} frames: expected a still image")
     return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1, upright, where there is none that can be read."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - what is around the pixels may be damaged and they not
+        return 1
 
 
 def _rgb(image: Image.Image, where: Path | str) -> Image.Image:

@@ -1,7 +1,8 @@
 """Decode each image once, to fixed-size arrays.
 
-Reads a folder of photos and the split's table. Writes train.npy, valid.npy and test.npy: uint8 (N, px, px, 3), row i is the
-side's i-th row in the table.
+reads   ROOT, the folder of photos; SPLIT, the side of each; params.yaml: pack
+does    resizes the shorter side of each and cuts out the centre square, on all cores
+writes  PACKED/{train,valid,test}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT
 """
 
 import argparse

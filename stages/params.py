@@ -48,7 +48,7 @@ def checked(values: Any, kind: type[Section], where: str) -> Section:
             raise ParamsError(
                 f"{where}: {values!r}: should be a section with the keys {', '.join(field.name for field in fields(kind))}"
             )
-        return kind(**values)
+        return kind(**{str(key): value for key, value in values.items()})
     except ValidationError as error:
         raise ParamsError(_first_complaint(error, where)) from None
 

@@ -118,6 +118,10 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None or str(error.filename) == str(temporary):
+            error.filename = str(path)  # a full disk is reported without a name
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -134,13 +138,17 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """Read back what `write_rows` wrote.
 
     Raises:
-        FakefaceError: a column is missing or a cell is not what its field allows.
+        FakefaceError: the file is no CSV, a column is missing or a cell is not what its field allows.
     """
     numeric = {field.name for field in fields(kind) if field.type in _NUMERIC}  # type: ignore[arg-type]
-    with path.open(encoding="utf-8", newline="") as file:
-        cells = [
-            {name: _number(text) if name in numeric else text for name, text in row.items()} for row in csv.DictReader(file)
-        ]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            cells = [
+                {name: _number(text) if name in numeric else text for name, text in row.items()}
+                for row in csv.DictReader(file, restkey="more cells than columns")
+            ]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise FakefaceError(f"{path}: not CSV: {error}") from None
     try:
         return TypeAdapter(list[kind]).validate_python(cells)  # type: ignore[valid-type]
     except ValidationError as error:

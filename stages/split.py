@@ -1,7 +1,10 @@
 """Put every image on one side: train, valid or test.
 
-Reads the index. Writes its table with a column `side` more, and counts per side. The test side is the folders' own where they
-have one, else drawn. What must stay together, a group, stays on one side: today that is files of the same bytes.
+reads   IMAGES, the index; params.yaml: split
+does    keeps the folders' own test side or draws one, then draws valid; what must stay together, a group, stays on one side
+writes  SPLIT, the whole index with a column `side` more; METRICS, counts per side
+
+A group is today the files of the same bytes.
 """
 
 import argparse
