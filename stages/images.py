@@ -151,9 +151,9 @@ def _opened(data: bytes, where: Path | str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
-        raise ImageError(where, f"more than {MAX_PIXELS // 10**6} megapixels") from None
+        raise ImageError(where, f"more than {MAX_PIXELS:,} pixels") from None
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(where, f"more than {MAX_PIXELS // 10**6} megapixels")
+        raise ImageError(where, f"{image.width:,} x {image.height:,} pixels: more than {MAX_PIXELS:,}")
     frames = getattr(image, "n_frames", 1)
     # A camera's MPO is a JPEG photo with its own preview behind it; the photo comes first.
     if frames > 1 and image.format != "MPO":
@@ -177,7 +177,7 @@ def _rgb(image: Image.Image, where: Path | str) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _damage(data: bytes, error: Exception) -> str:
@@ -187,7 +187,7 @@ def _damage(data: bytes, error: Exception) -> str:
         return "not a JPEG, PNG, WEBP, BMP or TIFF image"
     if isinstance(error, UnidentifiedImageError):
         return f"damaged or truncated {kind} ({len(data):,} bytes): its header cannot be read"
-    if "truncated" in str(error):
+    if "truncated" in str(error).lower():
         return f"truncated {kind} (only {len(data):,} bytes are there)"
     return f"damaged {kind} ({len(data):,} bytes): {' '.join(str(error).split()) or type(error).__name__}"
 

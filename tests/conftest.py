@@ -1,0 +1,59 @@
+"""Small photo folders, and stages run as the shell would run them, for all tests."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.errors import run_as_command
+
+ROOT = Path(__file__).parents[1]
+DIFFICULTIES = ("easy", "mid", "hard")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: its exit status, what it printed, and its complaint."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """`command(stage, *arguments)` runs a stage's command line in this process."""
+
+    def run(stage: ModuleType, *arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", [stage.__name__, *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            run_as_command(stage.main)
+        out, err = capsys.readouterr()
+        return Outcome(int(exited.value.code or 0), out, err)
+
+    return run
+
+
+def photo(seed: int, width: int = 48, height: int = 48) -> Image.Image:
+    """Smooth colours, like a photo out of focus; another picture for each seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def write_photos(root: Path, counts: Mapping[str, int]) -> None:
+    """`counts[folder]` photos, named like the set's, in each folder; the folder's name ends in real or fake."""
+    for position, (folder, count) in enumerate(counts.items()):
+        (root / folder).mkdir(parents=True)
+        for number in range(count):
+            fake_name = f"{DIFFICULTIES[number % 3]}_{number}_{number % 15 + 1:04b}.jpg"
+            name = fake_name if folder.endswith("fake") else f"real_{number:05}.jpg"
+            photo(1000 * position + number).save(root / folder / name, quality=90)
