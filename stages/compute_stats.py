@@ -44,8 +44,6 @@ def channel_stats(chunks: Iterable[npt.NDArray[np.uint8]]) -> ChannelStats:
             wide = narrow.astype(np.uint32)
             sums += _per_channel(np.add.reduce(narrow, axis=0, dtype=np.uint16))
             squares += _per_channel(np.einsum("ij,ij->j", wide, wide))
-    if pixels == 0:
-        raise FakefaceError("no images: a mean needs at least one")
     # Whole numbers until the one division: squares minus the squared mean would cancel digits in floating point.
     exact = [(int(total), int(total_of_squares)) for total, total_of_squares in zip(sums, squares, strict=True)]
     return ChannelStats(
@@ -56,13 +54,22 @@ def channel_stats(chunks: Iterable[npt.NDArray[np.uint8]]) -> ChannelStats:
 
 
 def chunks_of(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
-    """Images of a .npy file, a few at a time; the file is mapped anew for each, so that pages already read are let go."""
+    """Images of a .npy file, a few at a time; the file is mapped anew for each, so that pages already read are let go.
+
+    Raises:
+        FakefaceError: the file holds no images.
+    """
     try:
-        count = len(np.load(path, mmap_mode="r"))
+        images = np.load(path, mmap_mode="r")
     except (ValueError, EOFError):
-        raise FakefaceError(f"{path}: not a .npy file of images") from None
-    for start in range(0, count, CHUNK_IMAGES):
-        yield np.load(path, mmap_mode="r")[start : start + CHUNK_IMAGES]
+        raise FakefaceError(f"{path}: not an array of images") from None
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise FakefaceError(f"{path}: {images.dtype} {images.shape}: expected uint8 (N, px, px, 3)")
+    if len(images) == 0:
+        raise FakefaceError(f"{path}: no images: a mean needs one at least")
+    for start in range(0, len(images), CHUNK_IMAGES):
+        images = np.load(path, mmap_mode="r")
+        yield images[start : start + CHUNK_IMAGES]
 
 
 def run(images: Path, stats: Path) -> None:

@@ -8,12 +8,17 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from stages.errors import run_as_command
 
 ROOT = Path(__file__).parents[1]
 DIFFICULTIES = ("easy", "mid", "hard")
+
+# A busy machine is slow, not wrong.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @dataclass(frozen=True)

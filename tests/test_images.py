@@ -177,7 +177,7 @@ def test_a_gigapixel_image_is_refused_before_it_is_decoded() -> None:
     started_s = time.perf_counter()
     with pytest.raises(ImageError, match="more than 100,000,000 pixels"):
         decode_image(data, "x")
-    assert time.perf_counter() - started_s < 0.1
+    assert time.perf_counter() - started_s < 0.5
 
 
 SOUND = [

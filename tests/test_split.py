@@ -1,0 +1,225 @@
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from stages import split
+from stages.errors import FakefaceError
+from stages.records import ImageRecord, Side, SplitRecord, read_json, read_rows, write_rows
+from stages.split import SplitParams, sides
+from tests.conftest import Command, Outcome
+
+PARAMS = SplitParams(seed=0, valid_fraction=0.2, test_count=5, test_difficulty="mid", test_fraction=0.25)
+KINDS = [(0, ""), (1, "easy"), (1, "mid"), (1, "hard")]
+
+
+def record(number: int, kind: tuple[int, str], subset: str, sha256: str | None = None) -> ImageRecord:
+    label, difficulty = kind
+    content = f"{number:04x}" if sha256 is None else sha256
+    bits = (None,) * 4
+    return ImageRecord(f"{number}.jpg", content, label, difficulty, *bits, 600, 600, 9, 406, subset)  # type: ignore[arg-type]
+
+
+def records(subset: str, counts: Sequence[int]) -> list[ImageRecord]:
+    """`counts[i]` images of KINDS[i], all of different bytes, paths and hashes unique to the subset."""
+    kinds = [kind for kind, count in zip(KINDS, counts, strict=True) for _ in range(count)]
+    start = 10_000 * ["training", "test", ""].index(subset)
+    return [record(start + number, kind, subset) for number, kind in enumerate(kinds)]
+
+
+def by_bytes(rows: Sequence[ImageRecord]) -> list[str]:
+    return [row.sha256 for row in rows]
+
+
+def counted(rows: Sequence[ImageRecord], found: Sequence[Side], side: Side) -> Counter[tuple[int, str]]:
+    return Counter((row.label, row.difficulty) for row, its in zip(rows, found, strict=True) if its == side)
+
+
+some = st.integers(8, 40)
+
+
+@given(counts=st.tuples(some, some, some, some), test=st.tuples(some, st.just(0), some, st.just(0)), seed=st.integers(0, 9))
+def test_the_sets_own_test_folder_is_kept(counts: tuple[int, ...], test: tuple[int, ...], seed: int) -> None:
+    rows = records("training", counts) + records("test", test)
+    found = sides(rows, by_bytes(rows), replace(PARAMS, seed=seed))
+    for row, side in zip(rows, found, strict=True):
+        assert (side == "test") == (row.subset == "test")
+    for kind, count in zip(KINDS, counts, strict=True):
+        assert counted(rows, found, "valid")[kind] == round(0.2 * count)
+
+
+@given(counts=st.tuples(some, some, some, some), seed=st.integers(0, 9))
+def test_without_test_folder_as_many_of_each_class_are_taken_out(counts: tuple[int, ...], seed: int) -> None:
+    rows = records("training", counts)
+    found = sides(rows, by_bytes(rows), replace(PARAMS, seed=seed))
+    assert counted(rows, found, "test") == {(0, ""): 5, (1, "mid"): 5}
+    rest = Counter(dict(zip(KINDS, counts, strict=True))) - counted(rows, found, "test")
+    for kind in KINDS:
+        assert counted(rows, found, "valid")[kind] == round(0.2 * rest[kind])
+
+
+@given(counts=st.tuples(some, some, some, some), fraction=st.floats(0.1, 0.5), seed=st.integers(0, 9))
+def test_an_own_folder_is_divided_by_stratum(counts: tuple[int, ...], fraction: float, seed: int) -> None:
+    rows = records("", counts)
+    found = sides(rows, by_bytes(rows), replace(PARAMS, seed=seed, test_fraction=fraction))
+    for kind, count in zip(KINDS, counts, strict=True):
+        assert counted(rows, found, "test")[kind] == round(fraction * count)
+        assert counted(rows, found, "valid")[kind] == round(0.2 * (count - round(fraction * count)))
+
+
+@st.composite
+def grouped(draw: st.DrawFn) -> tuple[list[ImageRecord], list[str]]:
+    """Images in groups of every size, of one kind or of several; enough single ones that every side gets both classes."""
+    subset = draw(st.sampled_from(["training", ""]))
+    rows = records(subset, [40, 20, 20, 20])
+    groups = draw(st.lists(st.sampled_from([*map(str, range(12)), None]), min_size=len(rows), max_size=len(rows)))
+    test = [record(50_000 + number, kind, "test") for number, kind in enumerate(KINDS * 3)] if draw(st.booleans()) else []
+    test = test if subset == "training" else []
+    test_groups = draw(st.lists(st.sampled_from(["0", "1", None]), min_size=len(test), max_size=len(test)))
+    names = [group or row.sha256 for row, group in zip(rows + test, groups + test_groups, strict=True)]
+    return rows + test, names
+
+
+@given(case=grouped(), seed=st.integers(0, 3), shuffled=st.randoms(use_true_random=False))
+def test_a_group_stays_together_whatever_the_order(
+    case: tuple[list[ImageRecord], list[str]], seed: int, shuffled: random.Random
+) -> None:
+    rows, groups = case
+    params = replace(PARAMS, seed=seed)
+    try:
+        found = sides(rows, groups, params)
+    except FakefaceError:
+        assume(False)
+    assert len(found) == len(rows)
+    assert set(found) <= set(get_args(Side))
+    kept: dict[str, set[Side]] = {}
+    for group, side in zip(groups, found, strict=True):
+        if side != "excluded":
+            kept.setdefault(group, set()).add(side)
+    assert all(len(of_group) == 1 for of_group in kept.values())
+    with_test = {group for row, group in zip(rows, groups, strict=True) if row.subset == "test"}
+    for row, group, side in zip(rows, groups, found, strict=True):
+        assert (side == "excluded") == (group in with_test and row.subset != "test")
+    order = list(range(len(rows)))
+    shuffled.shuffle(order)
+    again = sides([rows[i] for i in order], [groups[i] for i in order], params)
+    assert again == [found[i] for i in order]
+
+
+@given(copies=st.lists(st.integers(0, 99), min_size=1, max_size=30))
+def test_identical_files_are_on_one_side_and_fractions_hold(copies: list[int]) -> None:
+    rows = records("training", [40, 20, 20, 20])
+    rows += [replace(rows[of], path=f"copy {number}.jpg") for number, of in enumerate(copies)]
+    found = sides(rows, by_bytes(rows), PARAMS)
+    assert len({(row.sha256, side) for row, side in zip(rows, found, strict=True)}) == 100
+    largest = max(Counter(by_bytes(rows)).values())
+    rest = counted(rows, found, "train") + counted(rows, found, "valid")
+    for kind in KINDS:
+        assert 0 <= round(0.2 * rest[kind]) - counted(rows, found, "valid")[kind] < largest
+
+
+def test_a_training_image_that_is_also_a_test_image_is_excluded() -> None:
+    rows = records("training", [10, 0, 10, 0]) + records("test", [3, 0, 3, 0])
+    rows[4] = replace(rows[4], sha256=rows[-6].sha256)
+    found = sides(rows, by_bytes(rows), PARAMS)
+    assert [number for number, side in enumerate(found) if side == "excluded"] == [4]
+    assert found[-6] == "test"
+
+
+def test_another_seed_is_another_split() -> None:
+    rows = records("training", [40, 20, 20, 20])
+    assert sides(rows, by_bytes(rows), PARAMS) != sides(rows, by_bytes(rows), replace(PARAMS, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("subset", "counts", "groups", "complaint"),
+    [
+        ("training", (4, 8, 8, 8), by_bytes, "split.test_count: 5: only 4 of 4 real images can be taken for the test side"),
+        ("training", (9, 9, 4, 9), by_bytes, "split.test_count: 5: only 4 of 4 mid fake images can be taken for the test side"),
+        ("training", (9, 9, 0, 9), by_bytes, "split.test_count: 5: only 0 of 0 mid fake images can be taken for the test side"),
+        (
+            "training",
+            (30, 0, 30, 0),
+            lambda rows: [str(number // 2) for number in range(len(rows))],
+            "split.test_count: 5: only 4 of 30 real images can be taken for the test side",
+        ),
+        ("training", (5, 9, 9, 9), by_bytes, "split: 5 real images leave the side train without one: expected one at least"),
+        ("", (2, 9, 9, 9), by_bytes, "split: 2 real images leave the side valid without one: expected one at least"),
+        ("", (9, 1, 0, 0), by_bytes, "split: 1 fake images leave the side valid without one: expected one at least"),
+    ],
+)
+def test_too_few_images_are_an_error(
+    subset: str, counts: Sequence[int], groups: Callable[[Sequence[ImageRecord]], list[str]], complaint: str
+) -> None:
+    rows = records(subset, counts)
+    with pytest.raises(FakefaceError) as caught:
+        sides(rows, groups(rows), PARAMS)
+    assert str(caught.value) == complaint
+
+
+@pytest.fixture
+def run(command: Command, tmp_path: Path) -> Callable[[str], Outcome]:
+    def run(params: str) -> Outcome:
+        (tmp_path / "params.yaml").write_text(f"split: {params}\n")
+        paths = ("--split", tmp_path / "split.csv", "--metrics", tmp_path / "split.json", "--params", tmp_path / "params.yaml")
+        return command(split, tmp_path / "images.csv", *paths)
+
+    return run
+
+
+GIVEN = "{seed: 0, valid_fraction: 0.2, test_count: 5, test_difficulty: mid, test_fraction: 0.2}"
+
+
+def test_the_table_keeps_every_row_and_column(run: Callable[[str], Outcome], tmp_path: Path) -> None:
+    rows = records("training", [10, 0, 10, 5]) + records("test", [3, 0, 4, 0])
+    rows[0] = replace(rows[0], sha256=rows[-7].sha256)
+    write_rows(tmp_path / "images.csv", ImageRecord, rows)
+    assert run(GIVEN) == Outcome(0, "", "")
+    written = read_rows(tmp_path / "split.csv", SplitRecord)
+    assert [{**asdict(row), "side": side.side} for row, side in zip(rows, written, strict=True)] == [
+        asdict(row) for row in written
+    ]
+    metrics = read_json(tmp_path / "split.json")
+    assert len(metrics.pop("split_sha256")) == 16
+    assert metrics == {
+        "train": {"images": 19, "real": 7, "fake": 12, "hard": 4, "mid": 8},
+        "valid": {"images": 5, "real": 2, "fake": 3, "hard": 1, "mid": 2},
+        "test": {"images": 7, "real": 3, "fake": 4, "mid": 4},
+        "excluded": {"images": 1, "real": 1, "fake": 0},
+    }
+
+
+def test_the_digest_tells_splits_apart(run: Callable[[str], Outcome], tmp_path: Path) -> None:
+    rows = records("training", [20, 20, 20, 20])
+
+    def digest(rows: Sequence[ImageRecord], params: str = GIVEN) -> str:
+        write_rows(tmp_path / "images.csv", ImageRecord, rows)
+        assert run(params).status == 0
+        return str(read_json(tmp_path / "split.json")["split_sha256"])
+
+    assert digest(rows) == digest(rows[::-1])
+    assert digest(rows) != digest(rows, GIVEN.replace("seed: 0", "seed: 1"))
+    assert digest(rows) != digest([replace(rows[0], sha256="other"), *rows[1:]])
+
+
+@pytest.mark.parametrize(
+    ("params", "complaint"),
+    [
+        (GIVEN.replace("0.2", "1.0", 1), "split.valid_fraction: 1.0: should be less than 1"),
+        (GIVEN.replace("0.2", "0", 1), "split.valid_fraction: 0: should be greater than 0"),
+        (GIVEN.replace("seed: 0", "seed: none"), "split.seed: 'none': should be a valid integer"),
+        (GIVEN.replace("test_count: 5", "test_count: 0"), "split.test_count: 0: should be greater than or equal to 1"),
+    ],
+)
+def test_a_nonsense_parameter_exits_2(run: Callable[[str], Outcome], tmp_path: Path, params: str, complaint: str) -> None:
+    assert run(params) == Outcome(2, "", f"error: {tmp_path}/params.yaml: {complaint}\n")
+
+
+def test_a_missing_index_is_one_line(run: Callable[[str], Outcome], tmp_path: Path) -> None:
+    assert run(GIVEN) == Outcome(1, "", f"error: {tmp_path}/images.csv: No such file or directory\n")
