@@ -41,7 +41,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """How to undo each EXIF orientation (CIPA DC-008, tag 0x0112); 1 is upright."""
-_LYING = (5, 6, 7, 8)
 
 
 class ImageError(FakefaceError):
@@ -90,7 +89,7 @@ def decode_image(data: bytes, where: Path | str) -> Image.Image:
 
 
 def image_facts(data: bytes, where: Path | str) -> ImageFacts:
-    """Facts from the header, after proof that all of `data` decodes: a JPEG at an eighth of its size. Raises ImageError."""
+    """Facts from the header, after proof that all of `data` decodes (a JPEG's pixels only coarsely). Raises ImageError."""
     return _decoded(data, where, draft=True)[1]
 
 
@@ -142,7 +141,7 @@ def _decoded(data: bytes, where: Path | str, *, draft: bool) -> tuple[Image.Imag
         raise
     except Exception as error:  # noqa: BLE001 - Pillow raises errors of almost any type on damaged files
         raise ImageError(where, _damage(data, error)) from None
-    width, height = size[::-1] if orientation in _LYING else size
+    width, height = size[::-1] if orientation in range(5, 9) else size
     return image, ImageFacts(width, height, sum(tables[0]) if 0 in tables else None)
 
 
@@ -165,7 +164,7 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8; 1, upright, where there is none that can be read."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # noqa: BLE001 - what is around the pixels may be damaged and they not
+    except Exception:  # noqa: BLE001 - as above, and the pixels may be sound all the same
         return 1
 
 

@@ -152,16 +152,15 @@ def contradictions(records: Sequence[ImageRecord]) -> list[RejectedRecord]:
     ]
 
 
-def check_enough(records: Sequence[ImageRecord], rejected: Sequence[RejectedRecord], params: IndexParams) -> None:
-    """Raises FakefaceError where too many files were rejected, or a class has no image."""
+def shortage(records: Sequence[ImageRecord], rejected: Sequence[RejectedRecord], params: IndexParams) -> str | None:
+    """What is wrong where too many files were rejected, or a class has no image."""
     reasons = "; ".join(f"{record.path}: {record.reason}" for record in rejected[:3])
     if len(rejected) > params.max_rejected:
-        raise FakefaceError(
-            f"{len(rejected):,} files cannot be used, more than index.max_rejected ({params.max_rejected:,}): {reasons}"
-        )
+        return f"{len(rejected):,} files cannot be used, more than index.max_rejected ({params.max_rejected:,}): {reasons}"
     for label, name in enumerate(LABEL_NAMES):
         if all(record.label != label for record in records):
-            raise FakefaceError(f"no {name} image that can be used: expected some of each class. {reasons}".rstrip(" ."))
+            return f"no {name} image that can be used: expected some of each class. {reasons}".rstrip(" .")
+    return None
 
 
 def run(root: Path, images_path: Path, rejected_path: Path, metrics_path: Path, params: IndexParams) -> None:
@@ -177,10 +176,8 @@ def run(root: Path, images_path: Path, rejected_path: Path, metrics_path: Path, 
     rejected_paths = {record.path for record in rejected}
     records = [record for record in single if record.path not in rejected_paths]
     write_rows(rejected_path, RejectedRecord, rejected)
-    try:
-        check_enough(records, rejected, params)
-    except FakefaceError as error:
-        raise FakefaceError(f"{root}: {error} (all in {rejected_path})" if rejected else f"{root}: {error}") from None
+    if complaint := shortage(records, rejected, params):
+        raise FakefaceError(f"{root}: {complaint}" + (f" (all in {rejected_path})" if rejected else ""))
     write_rows(images_path, ImageRecord, records)
     labels = {name: sum(record.label == label for record in records) for label, name in enumerate(LABEL_NAMES)}
     counts = {"images": len(records), **labels, "duplicates": len(usable) - len(single), "rejected": len(rejected)}
