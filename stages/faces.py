@@ -35,7 +35,7 @@ class Face:
     blotches: Annotated[float, 0.2, 1]
     pores: Annotated[float, 0.2, 1]
     freckles: Annotated[float, -3, 1]
-    gloss: Annotated[float, 0.05, 0.5]
+    gloss: Annotated[float, 0.05, 0.4]
     width: Annotated[float, 0.66, 0.78]
     jaw: Annotated[float, 0.05, 0.35]  # how much narrower than the temples
     eye_x: Annotated[float, 0.28, 0.325]
@@ -98,7 +98,7 @@ class Camera:
     contrast: Annotated[float, 0.9, 1.15]
     vignette: Annotated[float, 0, 0.35]
     blur_px: Annotated[float, 0.35, 1.0]
-    noise: Annotated[float, 0.006, 0.03]
+    noise: Annotated[float, 0.005, 0.025]
     noise_seed: Annotated[float, 0, 2**40]
 
 
@@ -122,8 +122,8 @@ class Retouch:
 
 RETOUCHES = {
     "easy": Retouch(colour_match=0.0, noise_match=0.0, feather_px=1.0),
-    "mid": Retouch(colour_match=0.6, noise_match=0.5, feather_px=4.0),
-    "hard": Retouch(colour_match=1.0, noise_match=1.0, feather_px=8.0),
+    "mid": Retouch(colour_match=0.3, noise_match=0.3, feather_px=2.0),
+    "hard": Retouch(colour_match=0.7, noise_match=0.7, feather_px=4.0),
 }
 
 

@@ -97,7 +97,7 @@ def drawn(order: Order, image_px: int) -> Photo:
 def _donor(face: Face, scene: Scene, rng: np.random.Generator) -> tuple[Face, Scene, Camera]:
     """Another face with a skin and a pose like the base's, as a forger would choose it, in a light and camera of its own."""
     other, place, camera = random_shot(rng)
-    other = replace(other, tone=float(np.clip(face.tone + rng.uniform(-0.25, 0.25), 0, 1)), beard=face.beard)
+    other = replace(other, tone=float(np.clip(face.tone + rng.uniform(-0.3, 0.3), 0, 1)), beard=face.beard)
     place = replace(
         place,
         centre_x=scene.centre_x,
