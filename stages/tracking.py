@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from stages.detector import CARD_FILE, NETWORK_FILE, WEIGHTS_FILE
-from stages.records import SplitRecord, read_json, read_rows, sha256_of
+from stages.records import LABEL_NAMES, SplitRecord, read_json, read_rows, sha256_of
 
 NAME = "fakeface"
 TRAINING_ID, COMPLETE, RESTORED = "fakeface.training_id", "fakeface.complete", "fakeface.restored"
@@ -219,11 +219,10 @@ def _log_datasets(run_id: str, split: Path) -> None:
     digest = sha256_of(split)[:32]
     inputs = []
     for side, context in (("train", "training"), ("valid", "validation"), ("test", "test")):
-        table = pd.DataFrame(
-            [(row.path, row.label, row.difficulty) for row in rows if row.side == side], columns=["path", "label", "difficulty"]
-        )
+        members = [(row.path, LABEL_NAMES[row.label], row.difficulty) for row in rows if row.side == side]
+        table = pd.DataFrame(members, columns=["path", "label", "difficulty"])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow's remarks on its own guesses at source and schema
+            warnings.simplefilter("ignore")  # MLflow's remark that a path is a path in two ways
             dataset = mlflow.data.from_pandas(table, source=str(split), targets="label", name=side, digest=digest)
         tag = mlflow.entities.InputTag("mlflow.data.context", context)
         inputs.append(mlflow.entities.DatasetInput(dataset._to_mlflow_entity(), [tag]))
