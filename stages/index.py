@@ -25,6 +25,7 @@ from stages.records import FAKE, LABEL_NAMES, PARTS, REAL, Bit, ImageRecord, Rej
 
 Subset = Literal["training", "test", ""]
 
+SAMPLE_ROOT = Path("data/sample")
 IGNORED_NAMES = {"thumbs.db", "desktop.ini"}
 REAL_NAME = re.compile(r"real_\d+")
 FAKE_NAME = re.compile(r"(?P<difficulty>easy|mid|hard)_\d+_(?P<bits>[01]{3,4})")
@@ -166,7 +167,7 @@ def shortage(records: Sequence[ImageRecord], rejected: Sequence[RejectedRecord],
 def run(root: Path, images_path: Path, rejected_path: Path, metrics_path: Path, params: IndexParams) -> None:
     """Index `root`; the reasons for rejections are written even where they are too many."""
     if not root.is_dir():
-        hint = "`dvc repro` draws it" if root == Path("data/sample") else "data.root should name a folder of photos"
+        hint = "`dvc repro` draws it" if root == SAMPLE_ROOT else "data.root should name a folder of photos"
         raise FakefaceError(f"{root}: no such folder: {hint}")
     results = list(on_all_cores(partial(examined, root=root), candidates(root), "index"))
     usable = [result for result in results if isinstance(result, ImageRecord)]
@@ -181,7 +182,7 @@ def run(root: Path, images_path: Path, rejected_path: Path, metrics_path: Path, 
     write_rows(images_path, ImageRecord, records)
     labels = {name: sum(record.label == label for record in records) for label, name in enumerate(LABEL_NAMES)}
     counts = {"images": len(records), **labels, "duplicates": len(usable) - len(single), "rejected": len(rejected)}
-    write_json(metrics_path, counts)
+    write_json(metrics_path, counts | {"is_sample": root == SAMPLE_ROOT})
 
 
 def main(argv: list[str]) -> None:

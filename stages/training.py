@@ -102,7 +102,7 @@ class Trainer:
         loss_sum, correct = (torch.zeros((), device=self.device.torch_device, dtype=torch.float64) for _ in range(2))
         self.network.train()
         done = 0
-        for batch, rows in enumerate(tqdm(batches, desc=f"epoch {epoch}", unit="batch", leave=False)):
+        for batch, rows in enumerate(tqdm(batches, desc=f"epoch {epoch}", unit="batch", leave=False, disable=None)):
             self._set_learning_rate((epoch - 1) * len(batches) + batch, params.epochs * len(batches))
             colours = torch.randperm(4, generator=generator).tolist()
             drawn = {name: value[done : done + len(rows)] for name, value in values.items()}
