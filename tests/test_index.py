@@ -81,7 +81,14 @@ def test_every_image_is_a_row(faces: Path, run: Index, images: Images, rejected:
     real = images()["test/real/real_00001.jpg"]
     assert (real.label, real.difficulty, real.nose, real.subset) == (0, "", None, "test")
     assert rejected() == {}
-    assert read_json(tmp_path / "out/index.json") == {"images": 15, "real": 6, "fake": 9, "duplicates": 0, "rejected": 0}
+    assert read_json(tmp_path / "out/index.json") == {
+        "images": 15,
+        "real": 6,
+        "fake": 9,
+        "duplicates": 0,
+        "rejected": 0,
+        "is_sample": False,
+    }
 
 
 def test_the_same_folder_gives_the_same_bytes(faces: Path, run: Index, tmp_path: Path) -> None:
@@ -109,7 +116,14 @@ def test_kaggles_doubled_copy_is_indexed_once(run: Index, images: Images, tmp_pa
     assert len(images()) == 7
     assert all(path.startswith("real_and_fake_face/training_") for path in images())
     assert {record.subset for record in images().values()} == {"training"}
-    assert read_json(tmp_path / "out/index.json") == {"images": 7, "real": 3, "fake": 4, "duplicates": 7, "rejected": 0}
+    assert read_json(tmp_path / "out/index.json") == {
+        "images": 7,
+        "real": 3,
+        "fake": 4,
+        "duplicates": 7,
+        "rejected": 0,
+        "is_sample": False,
+    }
 
 
 def test_an_own_folder_needs_no_names(own: Path, run: Index, images: Images) -> None:
