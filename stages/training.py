@@ -62,10 +62,10 @@ def learning_rate(step: int, steps: int, peak: float, schedule: Literal["constan
     """The rate at a step of 0..steps-1; one_cycle is Smith & Topin 2018 with the cosines and defaults of torch's OneCycleLR."""
     if schedule == "constant":
         return peak
-    rise_end, last = max(0.3 * steps - 1, 1e-9), max(steps - 1, 1)
+    rise_end, last = 0.3 * steps - 1, steps - 1
     if step <= rise_end:
         return _cosine(peak / 25, peak, step / rise_end)
-    return _cosine(peak, peak / 25e4, (step - rise_end) / max(last - rise_end, 1e-9))
+    return _cosine(peak, peak / 25e4, (step - rise_end) / (last - rise_end))
 
 
 def _cosine(start: float, end: float, share: float) -> float:
