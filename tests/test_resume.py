@@ -1,0 +1,144 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from stages import resume
+from stages.resume import ResumeFolder, fingerprint, resume_folder
+
+
+def weights(value: float) -> dict[str, torch.Tensor]:
+    return {"layer.weight": torch.full((2, 3), value)}
+
+
+def save(folder: ResumeFolder, epoch: int, best_epoch: int) -> None:
+    """Epoch `epoch`, after which the best one was `best_epoch`; the best weights are their epoch's number."""
+    folder.save({"epochs": list(range(1, epoch + 1))}, weights(best_epoch), best_epoch)
+
+
+def kept(folder: ResumeFolder) -> tuple[int, float] | None:
+    """The number of epochs in the state, and the best weights."""
+    state = folder.load()
+    return None if state is None else (len(state["epochs"]), state["best"]["layer.weight"][0, 0].item())
+
+
+def test_nothing_kept_is_none(tmp_path: Path) -> None:
+    assert ResumeFolder(tmp_path).load() is None
+
+
+def test_the_last_epoch_comes_back_with_the_best_weights(tmp_path: Path) -> None:
+    state = {"epochs": [{"valid_loss": 0.1 + 0.2}], "network": weights(1 / 3), "optimizer": {"state": {0: weights(1e-30)}}}
+    ResumeFolder(tmp_path).save(state, weights(2.5), 1)
+    loaded = ResumeFolder(tmp_path).load()
+    assert loaded is not None
+    assert loaded["epochs"] == state["epochs"]
+    assert torch.equal(loaded["network"]["layer.weight"], weights(1 / 3)["layer.weight"])
+    assert torch.equal(loaded["optimizer"]["state"][0]["layer.weight"], weights(1e-30)["layer.weight"])
+    assert torch.equal(loaded["best"]["layer.weight"], weights(2.5)["layer.weight"])
+
+
+def test_two_files_are_kept_however_many_epochs(tmp_path: Path) -> None:
+    folder = ResumeFolder(tmp_path)
+    for epoch, best_epoch in ((1, 1), (2, 2), (3, 2), (4, 4)):
+        save(folder, epoch, best_epoch)
+        assert kept(folder) == (epoch, best_epoch)
+        assert len(list(tmp_path.iterdir())) == 2
+
+
+class Killed(BaseException):
+    """As if the process had ended here: nothing of ours catches it."""
+
+
+def die_at(step: str, call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, die when a file is written ("save"), renamed or removed for the `call`-th time; a written one stays half."""
+    owner: Any = torch if step == "save" else Path
+    real, calls = getattr(owner, step), 0
+
+    def mortal(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls < call:
+            return real(*arguments, **options)
+        if step == "save":
+            Path(arguments[1]).write_bytes(b"half")
+        monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # who is dead tidies nothing away
+        raise Killed
+
+    monkeypatch.setattr(owner, step, mortal)
+
+
+@pytest.mark.parametrize("call", [1, 2])
+@pytest.mark.parametrize("step", ["save", "replace", "unlink"])
+def test_a_kill_at_any_point_leaves_an_epoch_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, call: int
+) -> None:
+    save(ResumeFolder(tmp_path), 1, 1)
+    with monkeypatch.context() as during:
+        die_at(step, call, during)
+        with pytest.raises(Killed):
+            save(ResumeFolder(tmp_path), 2, 2)
+    survived = kept(ResumeFolder(tmp_path))
+    assert survived == ((2, 2.0) if step == "unlink" and call == 2 else (1, 1.0))
+    for epoch in (2, 3):
+        save(ResumeFolder(tmp_path), epoch, epoch)
+        assert kept(ResumeFolder(tmp_path)) == (epoch, epoch)
+
+
+def test_loading_runs_no_code(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "exploded"),)
+
+    torch.save({"best_file": "1-best.pt", "epochs": Bomb()}, tmp_path / resume.STATE_FILE)
+    with pytest.raises(Exception, match="Weights only"):
+        ResumeFolder(tmp_path).load()
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_one_process_holds_the_folder_another_keeps_nothing(tmp_path: Path) -> None:
+    with resume_folder(tmp_path, "train_ce", "abc") as first:
+        save(first, 1, 1)
+        with resume_folder(tmp_path, "train_ce", "abc") as second:
+            save(second, 5, 5)
+            assert kept(second) is None
+            second.remove()
+        assert kept(first) == (1, 1.0)
+    with resume_folder(tmp_path, "train_ce", "abc") as next_one:
+        assert kept(next_one) == (1, 1.0)
+
+
+def test_stages_and_fingerprints_do_not_share_a_folder(tmp_path: Path) -> None:
+    with resume_folder(tmp_path, "train_ce", "abc") as first:
+        save(first, 1, 1)
+    for stage, name in (("train_bce", "abc"), ("train_ce", "def")):
+        with resume_folder(tmp_path, stage, name) as other:
+            assert kept(other) is None
+
+
+def test_a_finished_training_leaves_nothing_to_load(tmp_path: Path) -> None:
+    with resume_folder(tmp_path, "train_ce", "abc") as folder:
+        save(folder, 1, 1)
+        folder.remove()
+    with resume_folder(tmp_path, "train_ce", "abc") as folder:
+        assert kept(folder) is None
+        save(folder, 1, 1)
+        assert kept(folder) == (1, 1.0)
+
+
+def test_the_fingerprint_is_of_contents_not_of_names(tmp_path: Path) -> None:
+    one, other, changed = (tmp_path / name for name in ("one.csv", "other.csv", "changed.csv"))
+    one.write_text("same")
+    other.write_text("same")
+    changed.write_text("Same")
+    assert fingerprint({"lr": 0.1, "seed": 0}, one) == fingerprint({"seed": 0, "lr": 0.1}, other)
+    different = [
+        fingerprint({"lr": 0.1, "seed": 0}, one),
+        fingerprint({"lr": 0.1, "seed": 1}, one),
+        fingerprint({"lr": 0.1, "seed": 0}, changed),
+        fingerprint({"lr": 0.1, "seed": 0}),
+        fingerprint({"lr": 0.1}, {"seed": 0}, one),
+        fingerprint(one, {"lr": 0.1, "seed": 0}),
+    ]
+    assert len(set(different)) == len(different)
