@@ -2,8 +2,8 @@
 
 import re
 import warnings
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 from pydantic import Field
@@ -63,9 +63,9 @@ def _torchvision_network(arch: str, *, imagenet: bool) -> nn.Module:
         raise ParamsError(f"params.yaml: model.arch: {arch!r}: should be {EFFICIENTNET_LITE0} or a name in torchvision.models")
     try:
         network: nn.Module = models.get_model(arch, weights="DEFAULT" if imagenet else None)
-    except (URLError, OSError) as error:
+    except (OSError, HTTPException, RuntimeError) as error:  # no network, a broken transfer, a damaged file
         raise FakefaceError(
-            f"params.yaml: model.weights: imagenet: {arch}'s weights could not be downloaded ({error}); "
+            f"params.yaml: model.weights: imagenet: {arch}'s weights could not be downloaded ({_one_line(error)}); "
             f"expected a network, a file of weights, or model.arch: {EFFICIENTNET_LITE0}, whose weights are installed with it"
         ) from None
     return network
@@ -88,7 +88,7 @@ def _load_weights(network: nn.Module, path: Path) -> None:
     if unknown or missing:
         raise FakefaceError(f"{path}: weights of another architecture: {(unknown or missing)[0]!r} should be in both")
     last = {name for name in own if found[name].shape != own[name].shape}
-    if any(own[name].shape[0] != 2 for name in last):
+    if any(own[name].shape[:1] != (2,) for name in last):
         raise FakefaceError(f"{path}: weights of another architecture: {min(last)!r} has another shape")
     network.load_state_dict({name: own[name] if name in last else found[name] for name in own})
 
@@ -109,7 +109,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise FakefaceError(f"{path}: not a file of weights: {_one_line(error)}") from None
     except Exception as error:  # noqa: BLE001 - pickle.UnpicklingError and what a hostile file makes of it
         raise FakefaceError(f"{path}: not a file of plain weights: {_one_line(error)}") from None
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not isinstance(weights, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
+    ):
         raise FakefaceError(f"{path}: expected weights by name, as state_dict() gives them")
     return dict(weights)
 
