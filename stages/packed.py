@@ -28,7 +28,7 @@ def load_side(packed: Path, split: Path, side: Side) -> PackedSide:
     path = packed / f"{side}.npy"
     try:
         images = np.load(path, mmap_mode="c", allow_pickle=False)  # copy on write: torch wants an array it could write to
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise FakefaceError(f"{path}: not a packed array: {error}") from None
     records = [record for record in read_rows(split, SplitRecord) if record.side == side]
     if len(images) != len(records):

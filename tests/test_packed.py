@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.errors import FakefaceError
+from stages.packed import load_side
+from stages.records import Bit, Side, SplitRecord, write_rows
+
+
+def record(name: str, label: Bit, side: Side) -> SplitRecord:
+    return SplitRecord(
+        path=name,
+        sha256=name,
+        label=label,
+        difficulty="mid" if label else "",
+        left_eye=None,
+        right_eye=None,
+        nose=None,
+        mouth=None,
+        width=600,
+        height=600,
+        bytes=1,
+        luma_quantisation_sum=None,
+        subset="",
+        side=side,
+    )
+
+
+ROWS = [
+    record("a.jpg", 1, "train"),
+    record("b.jpg", 0, "valid"),
+    record("c.jpg", 0, "train"),
+    record("d.jpg", 0, "excluded"),
+    record("e.jpg", 1, "train"),
+]
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """A table of five images, three of them for training, whose pixels lie in packed/."""
+    write_rows(tmp_path / "split.csv", SplitRecord, ROWS)
+    (tmp_path / "packed").mkdir()
+    np.save(tmp_path / "packed/train.npy", IMAGES)
+    return tmp_path / "split.csv"
+
+
+def test_images_and_records_stand_in_the_same_order(split: Path, tmp_path: Path) -> None:
+    side = load_side(tmp_path / "packed", split, "train")
+    assert (side.images == IMAGES).all()
+    assert [row.path for row in side.records] == ["a.jpg", "c.jpg", "e.jpg"]
+    assert side.labels.tolist() == [1, 0, 1]
+    assert side.labels.dtype == np.int64
+
+
+def test_the_file_is_mapped_and_never_written_to(split: Path, tmp_path: Path) -> None:
+    side = load_side(tmp_path / "packed", split, "train")
+    assert isinstance(side.images, np.memmap)
+    side.images[:] = 0
+    assert (np.load(tmp_path / "packed/train.npy") == IMAGES).all()
+
+
+def test_another_number_of_images_than_rows_is_refused(split: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "packed/valid.npy", IMAGES)
+    with pytest.raises(FakefaceError, match=r"valid\.npy: 3 images; .*split\.csv has 1 of side valid$"):
+        load_side(tmp_path / "packed", split, "valid")
+
+
+def test_a_file_that_is_no_array_is_named(split: Path, tmp_path: Path) -> None:
+    path = tmp_path / "packed/train.npy"
+    whole = path.read_bytes()
+    for damaged in (b"", b"text", whole[:4], whole[:200]):
+        path.write_bytes(damaged)
+        with pytest.raises(FakefaceError, match=r"train\.npy: not a packed array: "):
+            load_side(tmp_path / "packed", split, "train")
+
+
+def test_an_array_of_objects_is_refused_and_runs_no_code(split: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "packed/train.npy", np.array([{}, {}, {}]), allow_pickle=True)
+    with pytest.raises(FakefaceError, match="not a packed array"):
+        load_side(tmp_path / "packed", split, "train")
+
+
+def test_a_missing_file_is_named(split: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        load_side(tmp_path / "packed", split, "test")
+    assert caught.value.filename == str(tmp_path / "packed/test.npy")
