@@ -41,18 +41,19 @@ def load_detector(folder: Path) -> Detector:
     Raises:
         FakefaceError: the folder or a file in it is missing or damaged.
     """
-    if not (folder / NETWORK_FILE).is_file():
+    if not ((folder / NETWORK_FILE).is_file() and (folder / CARD_FILE).is_file()):
         raise FakefaceError(f"{folder}: no trained model; expected {NETWORK_FILE} and {CARD_FILE}, which `dvc repro` makes")
     import onnxruntime
 
     card = read_json(folder / CARD_FILE)
+    for key in ("objective", "image_px", "is_sample"):
+        if not isinstance(card, dict) or key not in card:
+            raise FakefaceError(f"{folder / CARD_FILE}: {key}: missing")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     try:
         session = onnxruntime.InferenceSession(folder / NETWORK_FILE, options, providers=["CPUExecutionProvider"])
-        return Detector(card["objective"], card["image_px"], card["is_sample"], session)
-    except KeyError as error:
-        raise FakefaceError(f"{folder / CARD_FILE}: {error.args[0]}: missing") from None
     except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base
         raise FakefaceError(f"{folder / NETWORK_FILE}: not a network: {' '.join(str(error).split())[:200]}") from None
+    return Detector(card["objective"], card["image_px"], card["is_sample"], session)

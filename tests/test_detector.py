@@ -1,0 +1,108 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages.classifier import ExportedClassifier
+from stages.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, load_detector
+from stages.errors import FakefaceError
+from stages.records import write_json
+from tests.conftest import ROOT
+from tests.tiny_models import IMAGE_PX, write_model
+
+CARD = {"objective": "bce", "image_px": IMAGE_PX, "is_sample": True}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ExportedClassifier, Path]:
+    """A network, and the folder that it was left in."""
+    folder = tmp_path_factory.mktemp("models") / "bce"
+    return write_model(folder, "bce", is_sample=True), folder
+
+
+@pytest.fixture
+def folder(trained: tuple[ExportedClassifier, Path], tmp_path: Path) -> Path:
+    """A copy to do harm to."""
+    return Path(shutil.copytree(trained[1], tmp_path / "bce"))
+
+
+def complaint(folder: Path) -> str:
+    with pytest.raises(FakefaceError) as caught:
+        load_detector(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_it_knows_what_it_was_made_for(folder: Path) -> None:
+    detector = load_detector(folder)
+    assert (detector.objective, detector.image_px, detector.is_sample) == ("bce", IMAGE_PX, True)
+
+
+@pytest.mark.parametrize("count", [1, BATCH_SIZE, BATCH_SIZE + 1, 3 * BATCH_SIZE - 1])
+def test_scores_are_the_networks_however_many_images(trained: tuple[ExportedClassifier, Path], count: int) -> None:
+    classifier, folder = trained
+    photos = np.random.default_rng(0).integers(0, 256, (count, IMAGE_PX, IMAGE_PX, 3), dtype=np.uint8)
+    p_fake, logits = load_detector(folder).scores(photos)
+    with torch.inference_mode():
+        expected_p_fake, expected_logits = classifier(torch.from_numpy(photos))
+    np.testing.assert_allclose(p_fake, expected_p_fake, atol=1e-5)
+    np.testing.assert_allclose(logits, expected_logits, atol=1e-4)
+    assert p_fake.dtype == logits.dtype == np.float64
+
+
+def test_an_images_score_does_not_depend_on_its_neighbours(folder: Path) -> None:
+    photos = np.random.default_rng(0).integers(0, 256, (20, IMAGE_PX, IMAGE_PX, 3), dtype=np.uint8)
+    detector = load_detector(folder)
+    together, _ = detector.scores(photos)
+    alone = [detector.scores(photo[np.newaxis])[0][0] for photo in photos]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_a_mapped_or_turned_array_is_scored_alike(folder: Path) -> None:
+    photos = np.random.default_rng(0).integers(0, 256, (3, IMAGE_PX, IMAGE_PX, 3), dtype=np.uint8)
+    detector = load_detector(folder)
+    turned = photos.transpose(0, 2, 1, 3)
+    assert (detector.scores(turned)[0] == detector.scores(np.ascontiguousarray(turned))[0]).all()
+
+
+@pytest.mark.parametrize("absent", [NETWORK_FILE, CARD_FILE, ""])
+def test_a_folder_without_a_model_says_how_to_get_one(folder: Path, absent: str) -> None:
+    (folder / absent).unlink() if absent else shutil.rmtree(folder)
+    assert complaint(folder) == f"{folder}: no trained model; expected network.onnx and model.json, which `dvc repro` makes"
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "half"])
+def test_a_damaged_network_is_named(folder: Path, damage: str) -> None:
+    path = folder / NETWORK_FILE
+    whole = path.read_bytes()
+    path.write_bytes({"empty": b"", "text": b"<html>\n404\n</html>", "half": whole[: len(whole) // 2]}[damage])
+    assert complaint(folder).startswith(f"{path}: not a network: ")
+
+
+@pytest.mark.parametrize("key", CARD)
+def test_a_key_that_the_card_lacks_is_named(folder: Path, key: str) -> None:
+    write_json(folder / CARD_FILE, {name: value for name, value in CARD.items() if name != key})
+    assert complaint(folder) == f"{folder / CARD_FILE}: {key}: missing"
+
+
+@pytest.mark.parametrize(("text", "reason"), [("{", "not JSON"), ("[1, 2]", "objective: missing"), ("", "not JSON")])
+def test_a_card_that_is_none_is_named(folder: Path, text: str, reason: str) -> None:
+    (folder / CARD_FILE).write_text(text)
+    assert complaint(folder).startswith(f"{folder / CARD_FILE}: {reason}")
+
+
+def test_a_verdict_needs_no_torch(folder: Path) -> None:
+    code = f"""
+import sys
+import numpy as np
+from pathlib import Path
+from stages.detector import load_detector
+load_detector(Path({str(folder)!r})).scores(np.zeros((1, {IMAGE_PX}, {IMAGE_PX}, 3), np.uint8))
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")

@@ -1,0 +1,24 @@
+"""A model folder as `train` leaves it, but for its run record, with a network that is exported in a moment."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from stages.classifier import ExportedClassifier, export_onnx
+from stages.detector import CARD_FILE, NETWORK_FILE
+from stages.objectives import OBJECTIVES
+from stages.records import OBJECTIVE_NAMES, ObjectiveName, write_json
+
+IMAGE_PX = 32
+
+
+def write_model(folder: Path, objective: ObjectiveName, *, is_sample: bool = False) -> ExportedClassifier:
+    """Leave a random network for images of 32 px in `folder`, and return it; each objective has a network of its own."""
+    torch.manual_seed(OBJECTIVE_NAMES.index(objective))
+    network = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 4 * 4, 2))
+    classifier = ExportedClassifier(network, OBJECTIVES[objective], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+    folder.mkdir(parents=True)
+    export_onnx(classifier, IMAGE_PX, folder / NETWORK_FILE)
+    write_json(folder / CARD_FILE, {"objective": objective, "image_px": IMAGE_PX, "is_sample": is_sample})
+    return classifier
