@@ -1,10 +1,11 @@
 """Pictures of results, drawn with matplotlib: the same file for the same numbers."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -14,11 +15,14 @@ from stages.records import LABEL_NAMES, EpochRecord, replacing
 
 COLOURS = {"ce": "#0072b2", "bce": "#d55e00"}
 """Okabe & Ito 2008: told apart with any colour vision."""
+FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
+"""Matplotlib's own, and those that bring Korean names where they are installed."""
 NAMES = {"ce": "cross-entropy", "bce": "BCE on output 1"}
 
 
 def save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": "fakeface"}):
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands for a letter that no font has
         figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
 
 
@@ -72,8 +76,9 @@ def verdicts_figure(photos: Sequence[tuple[str, Pixels, str]]) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
+    fonts = [font for font in FONTS if font in font_manager.get_font_names()]
     for axes, (name, pixels, verdicts) in zip(grid, photos, strict=False):
         axes.imshow(pixels)
-        axes.set_title(name if len(name) <= 32 else f"…{name[-31:]}", fontsize=10, parse_math=False)
+        axes.set_title(name if len(name) <= 32 else f"…{name[-31:]}", fontsize=10, fontfamily=fonts, parse_math=False)
         axes.text(0.5, -0.04, verdicts, transform=axes.transAxes, ha="center", va="top", fontsize=11, parse_math=False)
     return figure
