@@ -23,14 +23,19 @@ from stages.records import LABEL_NAMES, OBJECTIVE_NAMES
 class Verdict:
     """What each model, by its objective, makes of one photo."""
 
-    photo: str
+    photo: Path
     p_fake: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """The photo's path as it can be printed: bytes that are not UTF-8 are escaped."""
+        return str(self.photo).encode("utf-8", "backslashreplace").decode()
 
     def label(self, objective: str) -> str:
         return LABEL_NAMES[self.p_fake[objective] >= THRESHOLD]
 
     def as_json(self) -> dict[str, object]:
-        return {"photo": self.photo} | {
+        return {"photo": self.name} | {
             objective: {"verdict": self.label(objective), "p_fake": p_fake} for objective, p_fake in self.p_fake.items()
         }
 
@@ -44,7 +49,7 @@ def judged(photo: Path, detectors: Sequence[Detector]) -> Verdict:
     p_fake = {
         detector.objective: float(detector.scores(fit(image, detector.image_px)[np.newaxis])[0][0]) for detector in detectors
     }
-    return Verdict(str(photo), p_fake)
+    return Verdict(photo, p_fake)
 
 
 def run(photos: Sequence[Path], models: Path, figure: Path | None, *, as_json: bool) -> bool:
@@ -60,7 +65,7 @@ def run(photos: Sequence[Path], models: Path, figure: Path | None, *, as_json: b
             print(f"error: {error}", file=sys.stderr)
             continue
         verdicts.append(verdict)
-        print(json.dumps(verdict.as_json(), ensure_ascii=False) if as_json else f"{verdict.photo}  {verdict.in_words('  ')}")
+        print(json.dumps(verdict.as_json(), ensure_ascii=False) if as_json else f"{verdict.name}  {verdict.in_words('  ')}")
     if figure is not None and verdicts:
         draw(verdicts, detectors[0].image_px, figure)
     return len(verdicts) == len(photos)
@@ -70,7 +75,7 @@ def draw(verdicts: Sequence[Verdict], image_px: int, path: Path) -> None:
     from stages.figures import save, verdicts_figure
 
     def shown(verdict: Verdict) -> tuple[str, Pixels, str]:
-        return Path(verdict.photo).name, fit(read_image(Path(verdict.photo)), max(image_px, 256)), verdict.in_words("\n")
+        return Path(verdict.name).name, fit(read_image(verdict.photo), max(image_px, 256)), verdict.in_words("\n")
 
     save(verdicts_figure([shown(verdict) for verdict in verdicts]), path)
 
