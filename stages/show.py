@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from stages.errors import run_as_command
+from stages.errors import FakefaceError, run_as_command
 from stages.records import OBJECTIVE_NAMES, read_json
 
 ROWS = ("accuracy", "roc_auc", "precision", "recall", "f1", "average_precision")
@@ -39,9 +39,14 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "scores", type=Path, nargs="?", default=Path("metrics/scores.json"), help="default: metrics/scores.json"
     )
-    found = read_json(parser.parse_args(argv).scores)
-    what = "the drawn sample, not real photos" if found["data"] == "sample" else "photos"
-    print(f"{found['test_images']} test images of {what}\n\n{table(found)}")
+    path = parser.parse_args(argv).scores
+    found = read_json(path)
+    try:
+        what = "the drawn sample, not real photos" if found["data"] == "sample" else "photos"
+        text = f"{found['test_images']} test images of {what}\n\n{table(found)}"
+    except (KeyError, TypeError):
+        raise FakefaceError(f"{path}: not the scores that `evaluate` writes") from None
+    print(text)
 
 
 if __name__ == "__main__":
