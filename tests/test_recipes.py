@@ -1,0 +1,88 @@
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.params import load_params, read_yaml
+from tests.architecture import MODULES, STAGES, loaded_sections
+from tests.conftest import ROOT
+
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+OWNER = {section: (module, kind) for module in MODULES for section, kind in loaded_sections(module).items()}
+"""Of each section the module that loads it, and the type that it is loaded as."""
+
+NOTEBOOK: dict[str, dict[str, Any]] = {
+    "split": {"valid_fraction": 0.2, "test_count": 302, "test_difficulty": "mid"},
+    "pack": {"train_px": 256, "eval_px": 224},
+    "augment": {
+        "crop_px": 224,
+        "horizontal_flip": 0.5,
+        "rotation_degrees": 10,
+        "brightness": 0.2,
+        "contrast": 0.2,
+        "saturation": 0.2,
+        "hue": 0.1,
+    },
+    "model": {"arch": "resnet18", "weights": "imagenet"},
+    "train": {
+        "optimizer": "adam",
+        "lr": 1e-5,
+        "weight_decay": 1e-5,
+        "schedule": "constant",
+        "label_smoothing": 0.0,
+        "batch_size": 32,
+        "epochs": 50,
+        "patience": 5,
+        "precision": "float32",
+    },
+}
+"""The published notebook's values, each one that it has."""
+
+of_each_file = pytest.mark.parametrize("path", [ROOT / "params.yaml", *RECIPES], ids=lambda path: path.name)
+
+
+def test_the_default_parameters_are_the_samples_recipe() -> None:
+    assert (ROOT / "params.yaml").read_bytes() == (ROOT / "recipes/sample.yaml").read_bytes()
+
+
+@of_each_file
+@pytest.mark.parametrize("section", OWNER)
+def test_every_section_loads(path: Path, section: str) -> None:
+    module, kind = OWNER[section]
+    load_params(path, section, getattr(importlib.import_module(f"stages.{module}"), kind))
+
+
+@of_each_file
+def test_every_section_is_somebodys(path: Path) -> None:
+    """`data` is read by dvc.yaml itself, every other section by a stage that declares it."""
+    assert read_yaml(path).keys() == {"data"} | {section for stage in STAGES for section in stage.params}
+    assert read_yaml(path).keys() == {"data"} | OWNER.keys()
+    assert read_yaml(path)["data"].keys() == {"root"}
+
+
+@of_each_file
+def test_a_crop_fits_and_is_as_large_as_what_is_judged(path: Path) -> None:
+    params = read_yaml(path)
+    assert params["augment"]["crop_px"] == params["pack"]["eval_px"] <= params["pack"]["train_px"]
+
+
+def test_only_the_sample_is_the_sample() -> None:
+    roots = {path.stem: read_yaml(path)["data"]["root"] for path in RECIPES}
+    assert roots.pop("sample") == "data/sample"
+    assert set(roots.values()) == {"data/photos"}
+
+
+def test_the_notebooks_recipe_is_the_notebooks_to_the_digit() -> None:
+    recipe = read_yaml(ROOT / "recipes/notebook.yaml")
+    assert {section: {key: recipe[section][key] for key in values} for section, values in NOTEBOOK.items()} == NOTEBOOK
+
+
+def test_of_the_notebooks_training_only_seed_and_device_are_ours() -> None:
+    recipe = read_yaml(ROOT / "recipes/notebook.yaml")
+    ours = {f"{section}.{key}" for section, values in NOTEBOOK.items() for key in recipe[section].keys() - values.keys()}
+    assert ours == {"split.seed", "split.test_fraction", "train.seed", "train.device"}
+
+
+def test_the_offline_recipe_downloads_nothing() -> None:
+    assert read_yaml(ROOT / "recipes/offline.yaml")["model"] == {"arch": "efficientnet_lite0", "weights": "imagenet"}
