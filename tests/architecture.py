@@ -46,9 +46,8 @@ def closure(module: str) -> set[str]:
 
 
 def is_verb(module: str) -> bool:
-    """A module that runs, as it ends with `if __name__ == "__main__":`."""
-    last = tree(module).body[-1]
-    return isinstance(last, ast.If) and ast.unparse(last.test) == "__name__ == '__main__'"
+    """A module that runs: `if __name__ == "__main__":`."""
+    return any(isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" for node in tree(module).body)
 
 
 VERBS = [module for module in MODULES if is_verb(module)]
