@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,8 +36,15 @@ class ResumeFolder:
         """The state that `save` was last given, with the best weights under `best`; None where there is none."""
         if self.folder is None or not (self.folder / STATE_FILE).exists():
             return None
-        state: dict[str, Any] = _load(self.folder / STATE_FILE)
-        return state | {"best": _load(self.folder / state["best_file"])}
+        try:
+            state: dict[str, Any] = _load(self.folder / STATE_FILE)
+            return state | {"best": _load(self.folder / state["best_file"])}
+        except Exception as error:  # noqa: BLE001 - what a power cut left half-written is worth a warning, not the training
+            reason = " ".join(str(error).split())[:200]
+            print(
+                f"warning: {self.folder / STATE_FILE}: cannot be resumed from, training starts anew: {reason}", file=sys.stderr
+            )
+            return None
 
     def save(self, state: dict[str, Any], best: dict[str, torch.Tensor], best_epoch: int) -> None:
         """Keep a finished epoch; a process killed at any point leaves the previous epoch or this one, whole."""

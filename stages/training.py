@@ -14,6 +14,7 @@ from stages.augmentation import AugmentParams, augmented, random_values
 from stages.classifier import ModelParams, new_classifier
 from stages.detector import THRESHOLD
 from stages.devices import Device, DeviceName, Precision
+from stages.errors import ParamsError
 from stages.objectives import OBJECTIVES, Objective
 from stages.packed import PackedSide
 from stages.params import STRICT
@@ -84,6 +85,8 @@ class Trainer:
         self.recipe, self.device = recipe, device
         network = new_classifier(recipe.model, recipe.train.seed).to(device.torch_device)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for key, px in (("augment.crop_px", recipe.augment.crop_px), ("pack.eval_px", valid.images.shape[1])):
+            self._refuse_if_unfit(key, px)
         self.optimizer = new_optimizer(self.network, recipe.train)
         self.train_images, self.train_labels = _on_device(train, device)
         self.valid_images, self.valid_labels = _on_device(valid, device)
@@ -137,6 +140,17 @@ class Trainer:
     def weights(self) -> dict[str, Tensor]:
         """A copy of the network's weights and buffers, on the CPU."""
         return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in self.network.state_dict().items()}
+
+    @torch.inference_mode()
+    def _refuse_if_unfit(self, key: str, px: int) -> None:
+        """Raises ParamsError where the network takes no images of that side."""
+        try:
+            self.network.eval()(torch.zeros((2, 3, px, px), device=self.device.torch_device))
+        except (AssertionError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ParamsError(
+                f"params.yaml: {key}: {px}: {self.recipe.model.arch} takes no images of that side: {reason}"
+            ) from None
 
     def _set_learning_rate(self, step: int, steps: int) -> None:
         for group in self.optimizer.param_groups:
