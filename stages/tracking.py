@@ -88,8 +88,9 @@ def live_run(run_record: RunRecord, split: Path) -> Iterator[LiveRun]:
     """The MLflow run of a training that starts or resumes, with system metrics; it ends with the block."""
     mlflow = _mlflow()
     try:
-        run_id = _open_run(run_record)
-        _log_datasets(run_id, split)
+        with _alone():
+            run_id = _open_run(run_record)
+            _log_datasets(run_id, split)
         mlflow.start_run(run_id=run_id, log_system_metrics=True)
     except Exception as error:  # noqa: BLE001 - tracking must never end a training
         _warn(error)
@@ -240,7 +241,7 @@ def _ended_ms(run_record: RunRecord) -> int:
 def _experiment_id() -> str:
     """The experiment, made on first use; its artifacts lie beside the database, not in a copy of the checkout that goes."""
     client = _client()
-    with FileLock(repository() / ".mlflow.lock"):
+    with _alone():
         experiment = client.get_experiment_by_name(NAME)
         if experiment is not None:
             return str(experiment.experiment_id)
@@ -251,8 +252,13 @@ def _experiment_id() -> str:
 def _client() -> Any:
     """A client whose store exists: concurrent first connections to a new database crash in its migration, so one at a time."""
     mlflow = _mlflow()
-    with FileLock(repository() / ".mlflow.lock"):
+    with _alone():
         return mlflow.MlflowClient()
+
+
+def _alone() -> FileLock:
+    """Held while a store may be made, by one process at a time, as often as it likes."""
+    return FileLock(repository() / ".mlflow.lock", is_singleton=True)
 
 
 def _mlflow() -> Any:

@@ -13,7 +13,7 @@ import yaml
 
 PROJECT = Path(__file__).parent.parent
 TINY: dict[str, dict[str, Any]] = {
-    "sample": {"image_px": 48, "training_real": 24, "training_fake": 24, "test_real": 9, "test_fake": 9},
+    "sample": {"image_px": 64, "training_real": 24, "training_fake": 24, "test_real": 9, "test_fake": 9},
     "pack": {"train_px": 36, "eval_px": 32},
     "augment": {"crop_px": 32},
     "model": {"arch": "shufflenet_v2_x0_5", "weights": "random"},

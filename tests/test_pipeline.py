@@ -1,0 +1,208 @@
+"""The pipeline as its users run it: through `dvc repro` and `dvc exp run`, on a tiny sample, with MLflow beside it."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.records import EpochRecord, PredictionRecord, read_json, read_rows
+from tests.checkout import Checkout, copy_of, new_checkout
+
+METRICS = ("index.json", "split.json", "stats.json", "train_ce.json", "train_bce.json", "evaluate.json", "scores.json")
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout on which `dvc repro` has run once; tests read it, and copy it to change it."""
+    checkout = new_checkout(tmp_path_factory.mktemp("project") / "done")
+    checkout.run("dvc", "repro")
+    checkout.commit()
+    return checkout
+
+
+@pytest.fixture
+def copy(done: Checkout, tmp_path: Path) -> Checkout:
+    return copy_of(done, tmp_path / "copy")
+
+
+def ran(output: str) -> list[str]:
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def test_repro_leaves_models_scores_predictions_and_figures(done: Checkout) -> None:
+    found = read_json(done.root / "metrics/scores.json")
+    assert found["data"] == "sample"
+    headline = read_json(done.root / "metrics/evaluate.json")
+    assert headline["loss"] == "ce"
+    assert {name: headline[name] for name in ("accuracy", "roc_auc", "f1")} == {
+        name: found["ce"][name] for name in ("accuracy", "roc_auc", "f1")
+    }
+    predictions = read_rows(done.root / "data/predictions.csv", PredictionRecord)
+    assert len(predictions) == 18
+    right = sum((row.ce_p_fake >= 0.5) == bool(row.label) for row in predictions)
+    assert found["ce"]["accuracy"] == pytest.approx(right / 18)
+    as_argmax = sum(row.bce_argmax == row.label for row in predictions)
+    assert found["bce"]["argmax_rule"]["accuracy"] == pytest.approx(as_argmax / 18)
+    figures = {path.name for path in (done.root / "metrics/figures").iterdir()}
+    assert figures == {"confusion_ce.png", "confusion_bce.png", "curves_ce.png", "curves_bce.png", "curves.png"}
+    for objective in ("ce", "bce"):
+        assert len(read_rows(done.root / f"metrics/{objective}_history.csv", EpochRecord)) == 2
+
+
+def test_git_is_offered_nothing_but_what_should_be_committed(done: Checkout) -> None:
+    tracked = done.run("git", "ls-files").stdout.split()
+    assert not [name for name in tracked if name.startswith(("data/sample", "data/packed", "models", "mlruns", "mlflow.db"))]
+    assert not [name for name in tracked if (done.root / name).stat().st_size > MIB]
+    assert {"dvc.lock", "data/dvc.lock", "metrics/scores.json"} <= set(tracked)
+
+
+def test_a_second_repro_runs_nothing(done: Checkout) -> None:
+    output = done.run("dvc", "repro").stdout
+    assert ran(output) == []
+    assert "up to date" in output
+
+
+def test_the_other_candidate_is_an_experiment_that_trains_nothing(copy: Checkout) -> None:
+    output = copy.run("dvc", "exp", "run", "-S", "loss=bce").stdout
+    assert ran(output) == ["evaluate"]
+    headline, found = (read_json(copy.root / f"metrics/{name}.json") for name in ("evaluate", "scores"))
+    assert headline["loss"] == "bce"
+    assert headline["roc_auc"] == found["bce"]["roc_auc"]
+    assert "bce" in copy.run("dvc", "exp", "show", "--no-pager", "--csv").stdout
+
+
+def test_another_rate_trains_both_and_is_told_to_mlflow(copy: Checkout) -> None:
+    output = copy.run("dvc", "exp", "run", "-S", "train.lr=1e-4", "--name", "slower").stdout
+    assert ran(output) == ["train_ce", "train_bce", "evaluate"]
+    runs = copy.runs()
+    assert [run.info.run_name for run in runs] == ["train_ce", "train_bce"]
+    for run in runs:
+        assert run.data.params["train.lr"] == "0.0001"
+        assert run.data.tags["dvc.experiment"] == "slower"
+        assert run.info.status == "FINISHED"
+        assert "test_accuracy" in run.data.metrics
+
+
+def test_one_loss_alone(copy: Checkout) -> None:
+    """What the README says to train one loss only."""
+    copy.set_params({"train": {"seed": 3}})
+    assert ran(copy.run("dvc", "repro", "train_bce").stdout) == ["train_bce"]
+
+
+def test_temporary_and_queued_runs_land_in_the_users_own_store(copy: Checkout) -> None:
+    """Two workers, on a store that does not exist yet; their folders are deleted when they end."""
+    copy.run("dvc", "exp", "run", "--queue", "-S", "train.seed=1,2", "--name", "seeds")
+    copy.run("dvc", "queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + 240
+    while "Running" in (status := copy.run("dvc", "queue", "status").stdout) or "Queued" in status:
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    copy.run("dvc", "exp", "run", "--temp", "-S", "train.seed=3", "--name", "apart")
+    runs = copy.runs()
+    assert sorted((run.info.run_name, run.data.params["train.seed"]) for run in runs) == sorted(
+        (stage, seed) for stage in ("train_bce", "train_ce") for seed in "123"
+    )
+    for run in runs:
+        assert run.info.artifact_uri.startswith((copy.root / "mlruns").as_uri())
+        assert Path(run.info.artifact_uri.removeprefix("file://"), "evaluation/confusion_ce.png").exists()
+        assert "test_roc_auc" in run.data.metrics
+
+
+def test_from_a_subfolder(copy: Checkout) -> None:
+    output = copy.run("dvc", "repro", "--force", "--single-item", "../dvc.yaml:evaluate", cwd="stages").stdout
+    assert ran(output.replace("../dvc.yaml:", "")) == ["evaluate"]
+    assert len(copy.runs()) == 2
+    assert not (copy.root / "stages/mlflow.db").exists()
+
+
+def test_force_gives_the_same_numbers(copy: Checkout) -> None:
+    before = {name: (copy.root / "metrics" / name).read_bytes() for name in METRICS}
+    copy.run("dvc", "repro", "--force")
+    assert before == {name: (copy.root / "metrics" / name).read_bytes() for name in METRICS}
+
+
+def test_a_fresh_clone_pulls_and_runs_nothing_and_its_runs_are_restored(copy: Checkout, tmp_path: Path) -> None:
+    """Colab with a mounted Drive as the remote, here with a local folder."""
+    copy.run("dvc", "remote", "add", "--default", "drive", tmp_path / "drive")
+    copy.commit()
+    copy.run("dvc", "push")
+    copy.run("git", "clone", "--quiet", copy.root, tmp_path / "clone")
+    clone = Checkout(tmp_path / "clone")
+    clone.run("dvc", "pull")
+    assert ran(clone.run("dvc", "repro").stdout) == []
+    for _ in range(2):
+        clone.run("dvc", "repro", "--force", "--single-item", "evaluate")
+    runs = clone.runs()
+    assert [run.info.run_name for run in runs] == ["train_ce", "train_bce"]
+    for run in runs:
+        assert run.data.tags["fakeface.restored"] == "true"
+        assert run.info.status == "FINISHED"
+        assert {"train_loss", "valid_accuracy", "best_epoch", "test_accuracy"} <= run.data.metrics.keys()
+        assert run.outputs is not None
+        assert len(run.outputs.model_outputs) == 1
+
+
+def test_a_killed_training_resumes_and_ends_the_same_bit_for_bit(copy: Checkout) -> None:
+    copy.set_params({"train": {"epochs": 4}})
+    copy.run("dvc", "repro", "train_ce")
+    whole = (copy.root / "models/ce/weights.safetensors").read_bytes()
+    metrics = [(copy.root / f"metrics/{name}").read_bytes() for name in ("train_ce.json", "ce_history.csv")]
+    command = ["dvc", "repro", "--force", "--single-item", "train_ce"]
+    with subprocess.Popen(
+        command, cwd=copy.root, env=copy.env, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("epoch   2"):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert not (copy.root / "models/ce/weights.safetensors").exists()
+    assert "resumed after epoch" in copy.run(*command).stdout
+    assert (copy.root / "models/ce/weights.safetensors").read_bytes() == whole
+    assert [(copy.root / f"metrics/{name}").read_bytes() for name in ("train_ce.json", "ce_history.csv")] == metrics
+    assert list((copy.root / ".resume/train_ce").glob("*/*")) == []
+
+
+def test_photos_of_ones_own_never_draw_the_sample(copy: Checkout, tmp_path: Path) -> None:
+    photos = tmp_path / "my photos"
+    for label in ("real", "fake"):
+        (photos / label).mkdir(parents=True)
+        for number, photo in enumerate(sorted((copy.root / f"data/sample/training/{label}").iterdir())):
+            (photos / label / f"사진 {number}.jpg").write_bytes(photo.read_bytes())
+    for path in (copy.root / "data/sample", copy.root / "data/dvc.lock"):
+        subprocess.run(["rm", "-rf", path], check=True)
+    copy.set_params({"data": {"root": str(photos)}, "sample": {"seed": 99}})
+    output = copy.run("dvc", "repro").stdout
+    assert ran(output) == ["index", "split", "pack", "compute_stats", "train_ce", "train_bce", "evaluate"]
+    assert not (copy.root / "data/sample").exists()
+    assert read_json(copy.root / "metrics/scores.json")["data"] == "photos"
+
+
+def test_what_is_wrong_with_a_parameter_is_said_in_one_line(copy: Checkout) -> None:
+    copy.set_params({"train": {"lr": -1}})
+    output = copy.run("dvc", "repro", check=False).stdout
+    assert "error: params.yaml: train.lr: -1: should be greater than 0" in output
+    assert "Traceback" not in output
+
+
+def test_dvc_plots_and_metrics(done: Checkout, tmp_path: Path) -> None:
+    done.run("dvc", "plots", "show", "--out", tmp_path / "plots")
+    page = (tmp_path / "plots/index.html").read_text()
+    assert "ce_history.csv" in page
+    assert "confusion" in page
+    assert "roc_auc" in done.run("dvc", "metrics", "show").stdout
+
+
+def test_the_committed_lock_is_of_the_committed_parameters() -> None:
+    """The sample's results in the repository are those of its params.yaml."""
+    from tests.checkout import PROJECT
+
+    lock = yaml.safe_load((PROJECT / "dvc.lock").read_text())
+    params = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    for stage in lock["stages"].values():
+        for section, values in stage.get("params", {}).get("params.yaml", {}).items():
+            assert values == params[section]

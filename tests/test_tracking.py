@@ -1,0 +1,223 @@
+"""What MLflow is told, by real trainings, to a real database and a real server, also to one that dies."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.packed import load_side
+from stages.records import FAKE, REAL, SplitRecord, read_json, write_json, write_rows
+from tests.checkout import TINY, Checkout, environment, new_checkout, runs_at
+
+PER_EPOCH = {"train_loss", "valid_loss", "train_accuracy", "valid_accuracy", "learning_rate", "images_per_second"}
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout with packed images: noise, the fakes with a brighter patch."""
+    checkout = new_checkout(tmp_path_factory.mktemp("project") / "packed")
+    rng = np.random.default_rng(0)
+    rows = []
+    for side, count, px in (("train", 24, 36), ("valid", 12, 32), ("test", 12, 32)):
+        images = rng.integers(0, 120, (count, px, px, 3), dtype=np.uint8)
+        images[1::2, 8:16, 8:16] += 60
+        (checkout.root / "data/packed").mkdir(parents=True, exist_ok=True)
+        np.save(checkout.root / f"data/packed/{side}.npy", images)
+        for number in range(count):
+            difficulty = "easy" if number % 2 else ""
+            rows.append(
+                SplitRecord(
+                    path=f"{side}/{number}.jpg", sha256="0" * 64, label=FAKE if number % 2 else REAL, difficulty=difficulty,
+                    left_eye=None, right_eye=None, nose=None, mouth=None, width=px, height=px, bytes=1,
+                    luma_quantisation_sum=None, subset="training", side=side,  # type: ignore[arg-type]
+                )
+            )  # fmt: skip
+    write_rows(checkout.root / "data/split.csv", SplitRecord, rows)
+    write_json(checkout.root / "metrics/stats.json", {"mean": [0.23] * 3, "std": [0.14] * 3, "images": 24})
+    write_json(checkout.root / "metrics/index.json", {"is_sample": True})
+    return checkout
+
+
+def train_command(objective: str = "ce") -> list[str]:
+    return (
+        f"python -m stages.train {objective} --packed data/packed --split data/split.csv --stats metrics/stats.json "
+        f"--index-counts metrics/index.json --model models/{objective} --metrics metrics/train_{objective}.json "
+        f"--history metrics/{objective}_history.csv"
+    ).split()
+
+
+EVALUATE = [
+    "python", "-m", "stages.evaluate", "data/sample", "--packed", "data/packed", "--split", "data/split.csv",
+    "--index-counts", "metrics/index.json", "--models", "models", "--metrics", "metrics",
+    "--predictions", "data/predictions.csv",
+]  # fmt: skip
+
+
+@contextmanager
+def mlflow_server(root: Path, port: int) -> Iterator[str]:
+    """A real server on its own database below `root`, gone when the block ends."""
+    root.mkdir(exist_ok=True)
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{root / 'server.db'}", "--artifacts-destination", str(root / "artifacts"),
+    ]  # fmt: skip
+    env = environment(MLFLOW_DISABLE_TELEMETRY="true")
+    with (root / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=root, env=env, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not _answers(f"http://127.0.0.1:{port}/health"):
+            assert process.poll() is None, (root / "server.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own server
+            return True
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def history(tracking_uri: str, run: Any, metric: str) -> list[tuple[int, float]]:
+    import mlflow
+
+    points = mlflow.MlflowClient(tracking_uri).get_metric_history(run.info.run_id, metric)
+    return [(point.step, point.value) for point in points]
+
+
+@pytest.fixture(scope="module")
+def trained(packed: Checkout) -> Checkout:
+    """Both trainings and their evaluation, told to the checkout's own database."""
+    for objective in ("ce", "bce"):
+        packed.run(*train_command(objective))
+    packed.run(*EVALUATE)
+    return packed
+
+
+def test_a_run_holds_all_that_a_comparison_needs(trained: Checkout) -> None:
+    uri = f"sqlite:///{trained.root / 'mlflow.db'}"
+    runs = trained.runs()
+    assert [run.info.run_name for run in runs] == ["train_ce", "train_bce"]
+    for run in runs:
+        metrics, params, tags = run.data.metrics, run.data.params, run.data.tags
+        for name in PER_EPOCH:
+            assert [step for step, _ in history(uri, run, name)] == [1, 2]
+        assert {"best_epoch", "best_valid_loss", "best_valid_accuracy", "peak_memory_mib"} <= metrics.keys()
+        assert {
+            f"test_{name}" for name in ("accuracy", "roc_auc", "recall", "f1", "average_precision")
+        } <= metrics.keys()
+        assert sum(metrics[f"test_{name}"] for name in ("true_real", "false_fake", "false_real", "true_fake")) == 12
+        assert "system/cpu_utilization_percentage" in metrics
+        assert params["train.epochs"] == "2"
+        assert params["model.arch"] == TINY["model"]["arch"]
+        assert {"split.seed", "pack.train_px", "augment.hue", "train.lr", "objective"} <= params.keys()
+        assert {"device", "version.torch", "version.cuda", "dvc.stage", "mlflow.source.git.commit", "data"} <= tags.keys()
+        assert tags["data"] == "sample"
+        digests = {dataset.dataset.digest for dataset in run.inputs.dataset_inputs}
+        assert [dataset.dataset.name for dataset in run.inputs.dataset_inputs] == ["train", "valid", "test"]
+        assert len(digests) == 1
+        artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+        for name in ("confusion_ce.png", "confusion_bce.png", "curves.png", "scores.json", "predictions.csv"):
+            assert (artifacts / "evaluation" / name).exists()
+
+
+def test_the_logged_model_loads_without_pickle_and_scores_the_same(trained: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{trained.root / 'mlflow.db'}")
+    model_id = trained.runs()[0].outputs.model_outputs[0].model_id
+    model = mlflow.pyfunc.load_model(f"models:/{model_id}")
+    assert model.metadata.signature is not None
+    assert model.metadata.saved_input_example_info is not None
+    side = load_side(trained.root / "data/packed", trained.root / "data/split.csv", "test")
+    predictions = (trained.root / "data/predictions.csv").read_text().splitlines()[1:]
+    expected = [float(line.split(",")[3]) for line in predictions]
+    assert model.predict({"images": np.array(side.images)})["p_fake"] == pytest.approx(expected, abs=1e-5)
+    folder = Path(trained.root, "mlruns/models", model_id, "artifacts")
+    assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pth", ".pt")]
+
+
+def test_a_server_named_by_mlflow_tracking_uri_is_told(packed: Checkout, tmp_path: Path) -> None:
+    with mlflow_server(tmp_path, free_port()) as uri:
+        packed.run(*train_command(), MLFLOW_TRACKING_URI=uri)
+        (run,) = runs_at(uri)
+        assert run.info.artifact_uri.startswith("mlflow-artifacts:")
+        assert [step for step, _ in history(uri, run, "train_loss")] == [1, 2]
+        assert run.data.tags["fakeface.complete"] == "true"
+
+
+def test_a_server_that_dies_ends_no_training_and_is_told_the_rest_later(packed: Checkout, tmp_path: Path) -> None:
+    packed.run(*train_command("bce"))
+    port = free_port()
+    packed.set_params({"train": {"epochs": 3}})
+    command = train_command("ce")
+    with mlflow_server(tmp_path, port) as uri:
+        env = packed.env | {"MLFLOW_TRACKING_URI": uri}
+        process = subprocess.Popen(
+            command, cwd=packed.root, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert process.stdout is not None
+        first = next(line for line in process.stdout if line.startswith("epoch   1"))
+        while not history(uri, runs_at(uri)[0], "train_loss"):
+            time.sleep(0.05)
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait() == 0, first + rest
+    assert "warning: MLflow at" in rest
+    assert "Traceback" not in rest
+    assert len(read_json(packed.root / "models/ce/run.json")["epochs"]) == 3
+    with mlflow_server(tmp_path, port) as uri:
+        packed.run(*EVALUATE, MLFLOW_TRACKING_URI=uri)
+        ce = [run for run in runs_at(uri) if run.info.run_name == "train_ce"]
+        assert len(ce) == 1
+        assert [step for step, _ in history(uri, ce[0], "train_loss")] == [1, 2, 3]
+        assert ce[0].info.status == "FINISHED"
+        assert "test_accuracy" in ce[0].data.metrics
+        assert len(ce[0].outputs.model_outputs) == 1
+
+
+def test_two_first_runs_at_once_share_a_store_that_does_not_exist(packed: Checkout, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'new.db'}"
+    commands = [
+        [
+            *train_command(objective)[:-5],
+            f"models/at_once_{objective}",
+            "--metrics",
+            f"metrics/{objective}.x",
+            "--history",
+            f"metrics/{objective}.y",
+        ]
+        for objective in ("ce", "bce")
+    ]
+    env = packed.env | {"MLFLOW_TRACKING_URI": uri}
+    processes = [
+        subprocess.Popen(command, cwd=packed.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for command in commands
+    ]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert not [line for output in outputs for line in output.splitlines() if "warning" in line]
+    assert sorted(run.info.run_name for run in runs_at(uri)) == ["train_bce", "train_ce"]
