@@ -20,7 +20,7 @@ test: .venv/installed-dev
 	ruff format --check
 	mypy
 	lint-imports
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 ui: .venv/installed
 	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --host 127.0.0.1

@@ -1,6 +1,7 @@
 """What an interrupted training needs to go on: kept outside DVC's outs, which DVC deletes before it runs a stage."""
 
 import hashlib
+import io
 import json
 import shutil
 import sys
@@ -81,8 +82,10 @@ def resume_folder(root: Path, stage: str, name: str) -> Iterator[ResumeFolder]:
 
 
 def _save(path: Path, value: Any) -> None:
+    serialised = io.BytesIO()  # written here, not by torch, whose error on a full disk names no file
+    torch.save(value, serialised)
     with replacing(path) as temporary:
-        torch.save(value, temporary)
+        temporary.write_bytes(serialised.getbuffer())
 
 
 def _load(path: Path) -> Any:

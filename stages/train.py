@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from stages import tracking
@@ -159,7 +159,7 @@ def write_model(recipe: Recipe, progress: Progress, valid: PackedSide, paths: Pa
     image_px = valid.images.shape[1]
     paths.model.mkdir(parents=True, exist_ok=True)
     with replacing(paths.model / WEIGHTS_FILE) as temporary:
-        save_file(progress.best_weights, temporary)
+        temporary.write_bytes(save(progress.best_weights))
     with replacing(paths.model / NETWORK_FILE) as temporary:
         export_onnx(classifier, image_px, temporary)
     card = {

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from stages.records import EpochRecord, PredictionRecord, read_json, read_rows
-from tests.checkout import Checkout, copy_of, new_checkout
+from tests.checkout import PROJECT, Checkout, copy_of, new_checkout
 
 METRICS = ("index.json", "split.json", "stats.json", "train_ce.json", "train_bce.json", "evaluate.json", "scores.json")
 MIB = 2**20
@@ -199,8 +199,6 @@ def test_dvc_plots_and_metrics(done: Checkout, tmp_path: Path) -> None:
 
 def test_the_committed_lock_is_of_the_committed_parameters() -> None:
     """The sample's results in the repository are those of its params.yaml."""
-    from tests.checkout import PROJECT
-
     lock = yaml.safe_load((PROJECT / "dvc.lock").read_text())
     params = yaml.safe_load((PROJECT / "params.yaml").read_text())
     for stage in lock["stages"].values():

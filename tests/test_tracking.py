@@ -125,9 +125,7 @@ def test_a_run_holds_all_that_a_comparison_needs(trained: Checkout) -> None:
         for name in PER_EPOCH:
             assert [step for step, _ in history(uri, run, name)] == [1, 2]
         assert {"best_epoch", "best_valid_loss", "best_valid_accuracy", "peak_memory_mib"} <= metrics.keys()
-        assert {
-            f"test_{name}" for name in ("accuracy", "roc_auc", "recall", "f1", "average_precision")
-        } <= metrics.keys()
+        assert {f"test_{name}" for name in ("accuracy", "roc_auc", "recall", "f1", "average_precision")} <= metrics.keys()
         assert sum(metrics[f"test_{name}"] for name in ("true_real", "false_fake", "false_real", "true_fake")) == 12
         assert "system/cpu_utilization_percentage" in metrics
         assert params["train.epochs"] == "2"
@@ -221,3 +219,20 @@ def test_two_first_runs_at_once_share_a_store_that_does_not_exist(packed: Checko
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert not [line for output in outputs for line in output.splitlines() if "warning" in line]
     assert sorted(run.info.run_name for run in runs_at(uri)) == ["train_bce", "train_ce"]
+
+
+def test_a_full_disk_ends_a_training_in_one_line_with_nothing_half_written(packed: Checkout) -> None:
+    """A limit on the size of a file stands in for the disk: the same error from the same call, for the checkpoint."""
+    shell = (
+        "ulimit -f 1000; exec "
+        + " ".join(train_command()[:-6])
+        + " --model models/full --metrics metrics/full --history metrics/f"
+    )
+    done = packed.run("bash", "-c", shell, check=False, MLFLOW_TRACKING_URI=f"sqlite:///{packed.root / 'full.db'}")
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error:")]
+    assert ".resume/train_ce" in line
+    assert "File too large" in line
+    assert "Traceback" not in done.stdout
+    assert not (packed.root / "models/full").exists()
+    assert [path for path in (packed.root / ".resume").rglob("*") if path.is_file() and path.suffix != ".lock"] == []
