@@ -4,6 +4,7 @@ Read `dvc.yaml` first. A module that runs bears the name of its stage, a verb; a
 
     sample           draw the embedded sample of face-like photos and composites
     index            find the images, read their labels, reject what cannot be used
+    relate           find the images that share a photo or a part of one (run by hand; `split` does not use it yet)
     split            put every image on one side: train, valid or test
     pack             decode each image once, to fixed-size arrays
     compute_stats    per-channel mean and deviation of the train images
@@ -14,6 +15,7 @@ Read `dvc.yaml` first. A module that runs bears the name of its stage, a verb; a
 
     faces            how a face-like photo and a composite are drawn
     images           from a file to pixels
+    relations        which images share a photo or a pasted part of one
     packed           one side of the packed images, with its labels
     augmentation     random changes to a batch of train images
     objectives       the two losses, and how each turns logits into p_fake
