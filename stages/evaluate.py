@@ -19,16 +19,31 @@ from stages.params import load_params
 from stages.records import (
     LABEL_NAMES,
     OBJECTIVE_NAMES,
-    ConfusionRecord,
     EpochRecord,
     ObjectiveName,
     PredictionRecord,
-    RocRecord,
     read_json,
     read_rows,
     write_json,
     write_rows,
 )
+
+
+@dataclass(frozen=True)
+class RocRecord:
+    """One point of one model's ROC curve."""
+
+    objective: str
+    false_positive_rate: float
+    true_positive_rate: float
+
+
+@dataclass(frozen=True)
+class ConfusionRecord:
+    """One test image's label and verdict by name, for DVC's confusion plot."""
+
+    label: str
+    verdict: str
 
 
 class Paths(NamedTuple):

@@ -26,6 +26,7 @@ ObjectiveName = Literal["ce", "bce"]
 
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]
+RelationKind = Literal["bytes", "pixels", "photo", "mirrored"]
 _NUMERIC = (int, float, Bit, int | None, float | None, Bit | None)
 
 
@@ -63,10 +64,29 @@ class RejectedRecord:
 
 
 @dataclass(frozen=True)
+class PairRecord:
+    """Two related images, path_a < path_b; `points` is how many keypoints lie alike, 0 where the kind needs none."""
+
+    path_a: str
+    path_b: str
+    kind: RelationKind
+    points: int
+
+
+@dataclass(frozen=True)
+class GroupRecord:
+    """An image and the group that it is related to, directly or through others: the smallest sha256 in it."""
+
+    path: str
+    group: str
+
+
+@dataclass(frozen=True)
 class SplitRecord(ImageRecord):
-    """One usable image and the side that `split` put it on."""
+    """One usable image, the side that `split` put it on and the group that `relate` found it in."""
 
     side: Side
+    group: str
 
 
 @dataclass(frozen=True)
@@ -83,31 +103,30 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class PredictionRecord:
-    """One test image and each model's p_fake; `bce_argmax` is the notebook's verdict on BCE's two outputs, 1 for fake."""
+    """One image and what each model makes of it.
+
+    `p_fake` is calibrated, `raw_p_fake` is what the loss trained (temperature 1); `bce_argmax` is the notebook's verdict on
+    BCE's two outputs, 1 for fake.
+    """
 
     path: str
+    side: Side
     label: Bit
-    difficulty: str
     ce_p_fake: float
     bce_p_fake: float
+    ce_raw_p_fake: float
+    bce_raw_p_fake: float
     bce_argmax: Bit
 
 
 @dataclass(frozen=True)
-class RocRecord:
-    """One point of one model's ROC curve."""
+class PerturbedRecord:
+    """One test image after one change, JPEG compression say, and each model's calibrated p_fake of it."""
 
-    objective: str
-    false_positive_rate: float
-    true_positive_rate: float
-
-
-@dataclass(frozen=True)
-class ConfusionRecord:
-    """One test image's label and verdict by name, for DVC's confusion plot."""
-
-    label: str
-    verdict: str
+    path: str
+    perturbation: str
+    ce_p_fake: float
+    bce_p_fake: float
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 from zipfile import BadZipFile
 
 import cv2
@@ -29,10 +29,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from stages.errors import FakefaceError, run_as_command
 from stages.images import ImageError, decode_image, on_all_cores, read_image_bytes
 from stages.params import STRICT, load_params
-from stages.records import ImageRecord, read_rows, replacing, write_json, write_rows
+from stages.records import GroupRecord, ImageRecord, PairRecord, RelationKind, read_rows, replacing, write_json, write_rows
 from stages.relations import Candidate, Features, features_of, groups_of, mirrored, pixels_digest, shared_points, shortlist
-
-Kind = Literal["bytes", "pixels", "photo", "mirrored"]
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
@@ -43,24 +41,6 @@ class RelateParams:
     keypoints: int = pydantic.Field(ge=50, le=10_000)
     max_scale: float = pydantic.Field(ge=1)
     min_points: int = pydantic.Field(ge=4)
-
-
-@dataclass(frozen=True)
-class PairRecord:
-    """Two related images, path_a < path_b; `points` is how many keypoints lie alike, 0 where the kind needs none."""
-
-    path_a: str
-    path_b: str
-    kind: Kind
-    points: int
-
-
-@dataclass(frozen=True)
-class GroupRecord:
-    """An image and the group that it is related to, directly or through others: the smallest sha256 in it."""
-
-    path: str
-    group: str
 
 
 @dataclass(frozen=True)
@@ -81,7 +61,7 @@ class Described:
     features: Features
 
 
-def copies(paths: Sequence[str], keys: Sequence[str], kind: Kind) -> list[PairRecord]:
+def copies(paths: Sequence[str], keys: Sequence[str], kind: RelationKind) -> list[PairRecord]:
     """A link from the first of all paths with the same key to each of the others."""
     alike = defaultdict(list)
     for path, key in sorted(zip(paths, keys, strict=True)):
@@ -106,7 +86,7 @@ def summary(records: Sequence[ImageRecord], pairs: Sequence[PairRecord], groups:
     related = [group for group in members.values() if len(group) > 1]
     return {
         "pairs": len(pairs),
-        **{f"pairs_{kind}": kinds[kind] for kind in get_args(Kind)},
+        **{f"pairs_{kind}": kinds[kind] for kind in get_args(RelationKind)},
         "groups": len(related),
         "images_in_groups": sum(map(len, related)),
         "largest_group": max(map(len, related), default=0),

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from stages import relate
-from stages.records import ImageRecord, read_json, read_rows, write_rows
-from stages.relate import GroupRecord, PairRecord
+from stages.records import GroupRecord, ImageRecord, PairRecord, read_json, read_rows, write_rows
 from stages.relations import Features, features_of, shared_points
 from tests.conftest import Command, Outcome
 from tests.test_relations import pasted, textured
