@@ -2,6 +2,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from math import ceil
 from pathlib import Path
 from typing import get_args
 
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from stages import split
 from stages.errors import FakefaceError
-from stages.records import ImageRecord, Side, SplitRecord, read_json, read_rows, write_rows
-from stages.split import SplitParams, sides
+from stages.records import GroupRecord, ImageRecord, PairRecord, Side, SplitRecord, read_json, read_rows, write_rows
+from stages.split import SplitParams, audit, sides
 from tests.conftest import Command, Outcome
 
-PARAMS = SplitParams(seed=0, valid_fraction=0.2, test_count=5, test_difficulty="mid", test_fraction=0.25)
+PARAMS = SplitParams(
+    seed=0, by="group", folds=5, fold=0, exclude_relatives=True, test_count=5, test_difficulty="mid", test_fraction=0.25
+)
 KINDS = [(0, ""), (1, "easy"), (1, "mid"), (1, "hard")]
 
 
@@ -51,7 +54,7 @@ def test_the_sets_own_test_folder_is_kept(counts: tuple[int, ...], test: tuple[i
     for row, side in zip(rows, found, strict=True):
         assert (side == "test") == (row.subset == "test")
     for kind, count in zip(KINDS, counts, strict=True):
-        assert counted(rows, found, "valid")[kind] == round(0.2 * count)
+        assert counted(rows, found, "valid")[kind] == ceil(count / 5)
 
 
 @given(counts=st.tuples(some, some, some, some), seed=st.integers(0, 9))
@@ -61,7 +64,7 @@ def test_without_test_folder_as_many_of_each_class_are_taken_out(counts: tuple[i
     assert counted(rows, found, "test") == {(0, ""): 5, (1, "mid"): 5}
     rest = Counter(dict(zip(KINDS, counts, strict=True))) - counted(rows, found, "test")
     for kind in KINDS:
-        assert counted(rows, found, "valid")[kind] == round(0.2 * rest[kind])
+        assert counted(rows, found, "valid")[kind] == ceil(rest[kind] / 5)
 
 
 @given(counts=st.tuples(some, some, some, some), fraction=st.floats(0.1, 0.5), seed=st.integers(0, 9))
@@ -70,7 +73,7 @@ def test_an_own_folder_is_divided_by_stratum(counts: tuple[int, ...], fraction: 
     found = sides(rows, by_bytes(rows), replace(PARAMS, seed=seed, test_fraction=fraction))
     for kind, count in zip(KINDS, counts, strict=True):
         assert counted(rows, found, "test")[kind] == round(fraction * count)
-        assert counted(rows, found, "valid")[kind] == round(0.2 * (count - round(fraction * count)))
+        assert counted(rows, found, "valid")[kind] == ceil((count - round(fraction * count)) / 5)
 
 
 @st.composite
@@ -113,7 +116,7 @@ def test_a_group_stays_together_whatever_the_order(
 
 
 @given(copies=st.lists(st.integers(0, 99), min_size=1, max_size=30))
-def test_identical_files_are_on_one_side_and_fractions_hold(copies: list[int]) -> None:
+def test_identical_files_are_on_one_side_and_folds_are_about_equal(copies: list[int]) -> None:
     rows = records("training", [40, 20, 20, 20])
     rows += [replace(rows[of], path=f"copy {number}.jpg") for number, of in enumerate(copies)]
     found = sides(rows, by_bytes(rows), PARAMS)
@@ -121,7 +124,7 @@ def test_identical_files_are_on_one_side_and_fractions_hold(copies: list[int]) -
     largest = max(Counter(by_bytes(rows)).values())
     rest = counted(rows, found, "train") + counted(rows, found, "valid")
     for kind in KINDS:
-        assert 0 <= round(0.2 * rest[kind]) - counted(rows, found, "valid")[kind] < largest
+        assert abs(rest[kind] / 5 - counted(rows, found, "valid")[kind]) < 1 + largest
 
 
 def test_a_training_image_that_is_also_a_test_image_is_excluded() -> None:
@@ -130,6 +133,74 @@ def test_a_training_image_that_is_also_a_test_image_is_excluded() -> None:
     found = sides(rows, by_bytes(rows), PARAMS)
     assert [number for number, side in enumerate(found) if side == "excluded"] == [4]
     assert found[-6] == "test"
+
+
+@given(case=grouped(), seed=st.integers(0, 3))
+def test_each_image_is_valid_in_one_fold_and_the_test_side_is_that_of_every_fold(
+    case: tuple[list[ImageRecord], list[str]], seed: int
+) -> None:
+    rows, groups = case
+    try:
+        in_folds = [sides(rows, groups, replace(PARAMS, seed=seed, fold=fold)) for fold in range(5)]
+    except FakefaceError:
+        assume(False)
+    for found in zip(*in_folds, strict=True):
+        assert sorted(found) in (["train"] * 4 + ["valid"], ["test"] * 5, ["excluded"] * 5)
+    sizes = [Counter(found)["valid"] for found in in_folds]
+    assert max(sizes) - min(sizes) <= max(Counter(groups).values()) + len(KINDS)
+
+
+@given(case=grouped(), seed=st.integers(0, 3))
+def test_by_image_is_the_notebooks_split_of_the_same_sizes(case: tuple[list[ImageRecord], list[str]], seed: int) -> None:
+    rows, groups = case
+    alone = [str(number) for number in range(len(rows))]
+    by_image = replace(PARAMS, seed=seed, by="image", exclude_relatives=False)
+    try:
+        found = sides(rows, groups, by_image)
+    except FakefaceError:
+        assume(False)
+    assert "excluded" not in found
+    rest = [kind for kind in found if kind != "test"]
+    for kind in KINDS:
+        of_kind = counted(rows, found, "train")[kind] + counted(rows, found, "valid")[kind]
+        assert counted(rows, found, "valid")[kind] == ceil(of_kind / 5)
+    assert len(rest) + Counter(found)["test"] == len(rows)
+    assert found == sides(rows, alone, by_image)
+
+
+def test_relatives_of_a_given_test_image_stay_where_the_parameter_says_so() -> None:
+    rows = records("training", [10, 0, 10, 0]) + records("test", [3, 0, 3, 0])
+    groups = by_bytes(rows)
+    groups[4] = groups[5] = groups[-6]
+    kept = sides(rows, groups, replace(PARAMS, exclude_relatives=False))
+    assert "excluded" not in kept
+    assert kept[4] == kept[5]
+    left_out = sides(rows, groups, PARAMS)
+    assert [number for number, side in enumerate(left_out) if side == "excluded"] == [4, 5]
+
+
+def test_pairs_across_sides_are_counted() -> None:
+    placed: list[tuple[str, Side, str]] = [
+        ("a", "train", "training"),
+        ("b", "train", "training"),
+        ("c", "valid", "training"),
+        ("d", "test", "test"),
+        ("e", "excluded", "training"),
+    ]
+    rows = [
+        SplitRecord(**asdict(replace(record(0, (0, ""), subset), path=path)), side=side, group="one")
+        for path, side, subset in placed
+    ]
+    links = [("a", "b"), ("a", "c"), ("b", "c"), ("b", "d"), ("c", "d"), ("d", "e"), ("a", "e")]
+    found = audit(rows, [PairRecord(one, other, "photo", 9) for one, other in links])
+    assert found == {
+        "pairs": 7,
+        "pairs_across_sides": 4,
+        "train_valid": 2,
+        "train_test": 1,
+        "valid_test": 1,
+        "training_images_related_to_test": 4,
+    }
 
 
 def test_another_seed_is_another_split() -> None:
@@ -150,8 +221,8 @@ def test_another_seed_is_another_split() -> None:
             "split.test_count: 5: only 4 of 30 real images can be taken for the test side",
         ),
         ("training", (5, 9, 9, 9), by_bytes, "split: 5 real images leave the side train without one: expected one at least"),
-        ("", (2, 9, 9, 9), by_bytes, "split: 2 real images leave the side valid without one: expected one at least"),
-        ("", (9, 1, 0, 0), by_bytes, "split: 1 fake images leave the side valid without one: expected one at least"),
+        ("", (2, 9, 9, 9), by_bytes, "split: 2 real images leave the side test without one: expected one at least"),
+        ("", (9, 1, 0, 0), by_bytes, "split: 1 fake images leave the side train without one: expected one at least"),
     ],
 )
 def test_too_few_images_are_an_error(
@@ -168,26 +239,51 @@ def run(command: Command, tmp_path: Path) -> Callable[[str], Outcome]:
     def run(params: str) -> Outcome:
         (tmp_path / "params.yaml").write_text(f"split: {params}\n")
         paths = ("--split", tmp_path / "split.csv", "--metrics", tmp_path / "split.json", "--params", tmp_path / "params.yaml")
-        return command(split, tmp_path / "images.csv", *paths)
+        return command(split, tmp_path / "images.csv", "--relations", tmp_path, *paths)
 
     return run
 
 
-GIVEN = "{seed: 0, valid_fraction: 0.2, test_count: 5, test_difficulty: mid, test_fraction: 0.2}"
+GIVEN = (
+    "{seed: 0, by: group, folds: 5, fold: 0, exclude_relatives: true, test_count: 5, test_difficulty: mid, test_fraction: 0.2}"
+)
+
+
+def write_index(folder: Path, rows: Sequence[ImageRecord], groups: Sequence[str], pairs: Sequence[PairRecord] = ()) -> None:
+    """What `index` and `relate` leave for `split`."""
+    write_rows(folder / "images.csv", ImageRecord, rows)
+    write_rows(
+        folder / "groups.csv", GroupRecord, [GroupRecord(row.path, group) for row, group in zip(rows, groups, strict=True)]
+    )
+    write_rows(folder / "pairs.csv", PairRecord, pairs)
 
 
 def test_the_table_keeps_every_row_and_column(run: Callable[[str], Outcome], tmp_path: Path) -> None:
     rows = records("training", [10, 0, 10, 5]) + records("test", [3, 0, 4, 0])
-    rows[0] = replace(rows[0], sha256=rows[-7].sha256)
-    write_rows(tmp_path / "images.csv", ImageRecord, rows)
+    groups = by_bytes(rows)
+    groups[0] = groups[-7]
+    pairs = [PairRecord(rows[0].path, rows[-7].path, "mirrored", 12)]
+    write_index(tmp_path, rows, groups, pairs)
     assert run(GIVEN) == Outcome(0, "", "")
     written = read_rows(tmp_path / "split.csv", SplitRecord)
-    assert [{**asdict(row), "side": side.side} for row, side in zip(rows, written, strict=True)] == [
+    assert [row.group for row in written] == groups
+    assert [{**asdict(row), "side": its.side, "group": its.group} for row, its in zip(rows, written, strict=True)] == [
         asdict(row) for row in written
     ]
     metrics = read_json(tmp_path / "split.json")
     assert len(metrics.pop("split_sha256")) == 16
     assert metrics == {
+        "by": "group",
+        "fold": 0,
+        "folds": 5,
+        "related": {
+            "pairs": 1,
+            "pairs_across_sides": 0,
+            "train_valid": 0,
+            "train_test": 0,
+            "valid_test": 0,
+            "training_images_related_to_test": 1,
+        },
         "train": {"images": 19, "real": 7, "fake": 12, "hard": 4, "mid": 8},
         "valid": {"images": 5, "real": 2, "fake": 3, "hard": 1, "mid": 2},
         "test": {"images": 7, "real": 3, "fake": 4, "mid": 4},
@@ -199,7 +295,7 @@ def test_the_digest_tells_splits_apart(run: Callable[[str], Outcome], tmp_path: 
     rows = records("training", [20, 20, 20, 20])
 
     def digest(rows: Sequence[ImageRecord], params: str = GIVEN) -> str:
-        write_rows(tmp_path / "images.csv", ImageRecord, rows)
+        write_index(tmp_path, rows, by_bytes(rows))
         assert run(params).status == 0
         return str(read_json(tmp_path / "split.json")["split_sha256"])
 
@@ -211,8 +307,10 @@ def test_the_digest_tells_splits_apart(run: Callable[[str], Outcome], tmp_path: 
 @pytest.mark.parametrize(
     ("params", "complaint"),
     [
-        (GIVEN.replace("0.2", "1.0", 1), "split.valid_fraction: 1.0: should be less than 1"),
-        (GIVEN.replace("0.2", "0", 1), "split.valid_fraction: 0: should be greater than 0"),
+        (GIVEN.replace("0.2", "1.0"), "split.test_fraction: 1.0: should be less than 1"),
+        (GIVEN.replace("folds: 5", "folds: 1"), "split.folds: 1: should be greater than or equal to 2"),
+        (GIVEN.replace("fold: 0", "fold: 5"), "split.fold: 5: should be less than split.folds, 5"),
+        (GIVEN.replace("by: group", "by: photo"), "split.by: 'photo': should be 'group' or 'image'"),
         (GIVEN.replace("seed: 0", "seed: none"), "split.seed: 'none': should be a valid integer"),
         (GIVEN.replace("test_count: 5", "test_count: 0"), "split.test_count: 0: should be greater than or equal to 1"),
     ],
@@ -223,3 +321,11 @@ def test_a_nonsense_parameter_exits_2(run: Callable[[str], Outcome], tmp_path: P
 
 def test_a_missing_index_is_one_line(run: Callable[[str], Outcome], tmp_path: Path) -> None:
     assert run(GIVEN) == Outcome(1, "", f"error: {tmp_path}/images.csv: No such file or directory\n")
+
+
+def test_relations_of_another_index_are_refused(run: Callable[[str], Outcome], tmp_path: Path) -> None:
+    rows = records("training", [20, 20, 20, 20])
+    write_index(tmp_path, rows, by_bytes(rows))
+    write_rows(tmp_path / "images.csv", ImageRecord, rows[1:])
+    complaint = f"error: {tmp_path}/groups.csv: not the images of {tmp_path}/images.csv: run `relate` again\n"
+    assert run(GIVEN) == Outcome(1, "", complaint)
