@@ -62,12 +62,12 @@ def _efficientnet_lite0(*, imagenet: bool) -> nn.Module:
 def _torchvision_network(arch: str, *, imagenet: bool) -> nn.Module:
     models = import_torchvision().models
     if arch not in models.list_models(module=models):
-        raise ParamsError(f"params.yaml: model.arch: {arch!r}: should be {EFFICIENTNET_LITE0} or a name in torchvision.models")
+        raise ParamsError(f"model.arch: {arch!r}: should be {EFFICIENTNET_LITE0} or a name in torchvision.models")
     try:
         network: nn.Module = models.get_model(arch, weights="DEFAULT" if imagenet else None)
     except (OSError, HTTPException, RuntimeError) as error:  # no network, a broken transfer, a damaged file
         raise FakefaceError(
-            f"params.yaml: model.weights: imagenet: {arch}'s weights could not be downloaded ({_one_line(error)}); "
+            f"model.weights: imagenet: {arch}'s weights could not be downloaded ({_one_line(error)}); "
             f"expected a network, a file of weights, or model.arch: {EFFICIENTNET_LITE0}, whose weights are installed with it"
         ) from None
     return network
@@ -76,7 +76,7 @@ def _torchvision_network(arch: str, *, imagenet: bool) -> nn.Module:
 def _replace_last_layer(network: nn.Module, arch: str) -> None:
     layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
     if not layers or hasattr(network, "aux_logits"):
-        raise ParamsError(f"params.yaml: model.arch: {arch!r}: should be a network with one output and a last linear layer")
+        raise ParamsError(f"model.arch: {arch!r}: should be a network with one output and a last linear layer")
     name, layer = layers[-1]
     network.set_submodule(name, nn.Linear(layer.in_features, 2))
 
@@ -123,22 +123,29 @@ def _one_line(error: Exception) -> str:
 
 
 class ExportedClassifier(nn.Module):
-    """A classifier with everything around it: uint8 images (N, px, px, 3) -> p_fake (N,) and logits (N, 2)."""
+    """A classifier with everything around it: uint8 images (N, px, px, 3) -> p_fake (N,) and logits (N, 2).
+
+    `temperature` divides the logits before they become p_fake; the logits that are given are not divided.
+    """
 
     mean: Tensor
     std: Tensor
+    temperature: Tensor
 
-    def __init__(self, network: nn.Module, objective: Objective, mean: list[float], std: list[float]) -> None:
+    def __init__(
+        self, network: nn.Module, objective: Objective, mean: list[float], std: list[float], temperature: float = 1.0
+    ) -> None:
         super().__init__()
         self.network = network
         self.objective = objective
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        self.register_buffer("temperature", torch.tensor(temperature))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         pixels = images.permute(0, 3, 1, 2).to(torch.float32) / 255
         logits = self.network((pixels - self.mean) / self.std)
-        return self.objective.p_fake(logits), logits
+        return self.objective.p_fake(logits / self.temperature), logits
 
 
 def export_onnx(classifier: ExportedClassifier, image_px: int, path: Path) -> None:

@@ -12,21 +12,24 @@ from stages.errors import FakefaceError
 from stages.records import read_json
 
 WEIGHTS_FILE, NETWORK_FILE, CARD_FILE, RUN_FILE = "weights.safetensors", "network.onnx", "model.json", "run.json"
-THRESHOLD = 0.5
 BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
 class Detector:
-    """One objective's network; `image_px` is the side of its square images, `is_sample` whether it learned from drawn ones."""
+    """One objective's network, `image_px` the side of its square images, `is_sample` whether it learned from drawn ones.
+
+    `thresholds` are the p_fake from which on an image is called fake, by the goal that each was chosen for on valid.
+    """
 
     objective: str
     image_px: int
     is_sample: bool
+    thresholds: dict[str, float]
     session: Any
 
     def scores(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """p_fake (N,) and logits (N, 2) of uint8 images (N, image_px, image_px, 3)."""
+        """Calibrated p_fake (N,) and logits (N, 2) of uint8 images (N, image_px, image_px, 3)."""
         parts = [
             self.session.run(["p_fake", "logits"], {"images": np.ascontiguousarray(images[first : first + BATCH_SIZE])})
             for first in range(0, len(images), BATCH_SIZE)
@@ -46,7 +49,7 @@ def load_detector(folder: Path) -> Detector:
     import onnxruntime
 
     card = read_json(folder / CARD_FILE)
-    for key in ("objective", "image_px", "is_sample"):
+    for key in ("objective", "image_px", "is_sample", "thresholds"):
         if not isinstance(card, dict) or key not in card:
             raise FakefaceError(f"{folder / CARD_FILE}: {key}: missing")
     options = onnxruntime.SessionOptions()
@@ -56,4 +59,4 @@ def load_detector(folder: Path) -> Detector:
         session = onnxruntime.InferenceSession(folder / NETWORK_FILE, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base
         raise FakefaceError(f"{folder / NETWORK_FILE}: not a network: {' '.join(str(error).split())[:200]}") from None
-    return Detector(card["objective"], card["image_px"], card["is_sample"], session)
+    return Detector(card["objective"], card["image_px"], card["is_sample"], card["thresholds"], session)

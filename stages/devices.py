@@ -1,11 +1,13 @@
 """What a training computes on, and what it is called."""
 
+import itertools
 import platform
 import resource
+import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -42,7 +44,7 @@ def chosen_device(device: DeviceName, precision: Precision) -> Device:
         ParamsError: cuda was asked for and is not there.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise ParamsError("params.yaml: train.device: 'cuda': no CUDA device is visible here; should be auto or cpu")
+        raise ParamsError("train.device: 'cuda': no CUDA device is visible here; should be auto or cpu")
     is_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     has_bf16 = torch.cuda.is_bf16_supported() if is_cuda else _cpu_has_bf16()
     return Device(torch.device("cuda" if is_cuda else "cpu"), precision == "bf16" or (precision == "auto" and has_bf16))
@@ -72,6 +74,34 @@ def cpu_name() -> str:
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+class Stopwatch:
+    """Seconds of repeated work by part; on a GPU its own events tell them, so that nothing waits before `seconds`."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.marks: list[tuple[str, Any]] = [("", self._mark())]
+
+    def lap(self, part: str) -> None:
+        """What was done since the last lap is of this part."""
+        self.marks.append((part, self._mark()))
+
+    def seconds(self) -> dict[str, float]:
+        if self.device.is_cuda:
+            torch.cuda.synchronize(self.device.torch_device)
+        totals: dict[str, float] = {}
+        for (_, before), (part, after) in itertools.pairwise(self.marks):
+            elapsed_s = before.elapsed_time(after) / 1000 if self.device.is_cuda else after - before
+            totals[part] = totals.get(part, 0.0) + elapsed_s
+        return totals
+
+    def _mark(self) -> Any:
+        if not self.device.is_cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
 
 
 def peak_memory(device: Device) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Judge photos of your own.
 
-Gives both models' verdict and p_fake, the probability that the photo is a composite, with the preprocessing of `evaluate`.
+Gives both models' verdict and p_fake, the calibrated probability that the photo is a composite, as `infer` finds it.
 A photo that is not square is judged by its centre square; --figure shows what was judged.
 """
 
@@ -13,18 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.detector import THRESHOLD, Detector, load_detector
+from stages.detector import Detector, load_detector
 from stages.errors import run_as_command
 from stages.images import ImageError, Pixels, fit, read_image
-from stages.records import LABEL_NAMES, OBJECTIVE_NAMES
+from stages.params import load_params
+from stages.records import LABEL_NAMES, OBJECTIVE_NAMES, THRESHOLD_NAMES, ThresholdName
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What each model, by its objective, makes of one photo."""
+    """What each model, by its objective, makes of one photo: its p_fake, and the one from which on it calls a photo fake."""
 
     photo: Path
     p_fake: dict[str, float]
+    threshold: dict[str, float]
 
     @property
     def name(self) -> str:
@@ -32,27 +34,28 @@ class Verdict:
         return str(self.photo).encode("utf-8", "backslashreplace").decode()
 
     def label(self, objective: str) -> str:
-        return LABEL_NAMES[self.p_fake[objective] >= THRESHOLD]
+        return LABEL_NAMES[self.p_fake[objective] >= self.threshold[objective]]
 
     def as_json(self) -> dict[str, object]:
         return {"photo": self.name} | {
-            objective: {"verdict": self.label(objective), "p_fake": p_fake} for objective, p_fake in self.p_fake.items()
+            objective: {"verdict": self.label(objective), "p_fake": p_fake, "threshold": self.threshold[objective]}
+            for objective, p_fake in self.p_fake.items()
         }
 
     def in_words(self, separator: str) -> str:
         return separator.join(f"{name}: {self.label(name)} (p_fake {p_fake:.3f})" for name, p_fake in self.p_fake.items())
 
 
-def judged(photo: Path, detectors: Sequence[Detector]) -> Verdict:
+def judged(photo: Path, detectors: Sequence[Detector], threshold: ThresholdName) -> Verdict:
     """Raises ImageError where the file is no image that can be used."""
     image = read_image(photo)
     p_fake = {
         detector.objective: float(detector.scores(fit(image, detector.image_px)[np.newaxis])[0][0]) for detector in detectors
     }
-    return Verdict(photo, p_fake)
+    return Verdict(photo, p_fake, {detector.objective: detector.thresholds[threshold] for detector in detectors})
 
 
-def run(photos: Sequence[Path], models: Path, figure: Path | None, *, as_json: bool) -> bool:
+def run(photos: Sequence[Path], models: Path, threshold: ThresholdName, figure: Path | None, *, as_json: bool) -> bool:
     """Print a line per photo; False where one could not be judged, which leaves the others unharmed."""
     detectors = [load_detector(models / name) for name in OBJECTIVE_NAMES]
     if any(detector.is_sample for detector in detectors):
@@ -60,7 +63,7 @@ def run(photos: Sequence[Path], models: Path, figure: Path | None, *, as_json: b
     verdicts: list[Verdict] = []
     for photo in photos:
         try:
-            verdict = judged(photo, detectors)
+            verdict = judged(photo, detectors, threshold)
         except ImageError as error:
             print(f"error: {error}", file=sys.stderr)
             continue
@@ -90,8 +93,16 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--models", type=Path, default=Path("models"), help="folder with the model folders ce and bce (default: models)"
     )
+    parser.add_argument(
+        "--threshold",
+        choices=THRESHOLD_NAMES,
+        help="called fake from: p_fake 0.5; the p_fake with the best balanced accuracy on the validation images; the lowest "
+        "with which at most 5 %% of the real ones are called fake (default: `threshold` of params.yaml)",
+    )
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="YAML to read `threshold` of")
     arguments = parser.parse_args(argv)
-    if not run(arguments.photos, arguments.models, arguments.figure, as_json=arguments.json):
+    threshold = arguments.threshold or load_params(arguments.params, "threshold", ThresholdName)  # type: ignore[arg-type]
+    if not run(arguments.photos, arguments.models, threshold, arguments.figure, as_json=arguments.json):
         sys.exit(1)
 
 

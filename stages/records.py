@@ -23,6 +23,8 @@ PARTS = ("left_eye", "right_eye", "nose", "mouth")
 
 OBJECTIVE_NAMES = ("ce", "bce")
 ObjectiveName = Literal["ce", "bce"]
+THRESHOLD_NAMES = ("half", "balanced_accuracy", "few_false_alarms")
+ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
 
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]

@@ -2,7 +2,7 @@
 
 A training's run record (run.json in its model folder) holds all that a run shows, so a run that the store does not know,
 or lost the end of, is made whole from it. Nothing here ever ends a training: what cannot be told is a warning, and
-`evaluate` tells it later.
+`report` tells it later.
 """
 
 import os
@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from stages.detector import CARD_FILE, NETWORK_FILE, WEIGHTS_FILE
+from stages.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE
 from stages.records import LABEL_NAMES, SplitRecord, read_json, read_rows, sha256_of
 
 NAME = "fakeface"
@@ -59,7 +59,7 @@ def _provenance(stage: str) -> dict[str, str]:
 
 
 class LiveRun:
-    """A training's run while it trains; after the first failure it stays silent, and `evaluate` completes it."""
+    """A training's run while it trains; after the first failure it stays silent, and `report` completes it."""
 
     def __init__(self, run_record: RunRecord, run_id: str | None) -> None:
         self.run_record, self.run_id = run_record, run_id
@@ -89,7 +89,7 @@ def live_run(run_record: RunRecord, split: Path) -> Iterator[LiveRun]:
     mlflow = _mlflow()
     try:
         with _alone():
-            run_id = _open_run(run_record)
+            run_id = _find_run(run_record) or _new_run(run_record)
             _log_datasets(run_id, split)
         mlflow.start_run(run_id=run_id, log_system_metrics=True)
     except Exception as error:  # noqa: BLE001 - tracking must never end a training
@@ -113,18 +113,14 @@ def _end_run(status: str) -> None:
 
 def publish_evaluation(
     model_folder: Path, split: Path, metrics: dict[str, float], files: list[Path], tags: dict[str, str]
-) -> str | None:
-    """Tell a training's run its test scores, figures and tables; a run that is not there is restored first.
-
-    Returns:
-        The run's id, None where the store cannot be reached.
-    """
-    run_record = read_json(model_folder / "run.json")
+) -> None:
+    """Tell a training's run its test scores, figures and tables; a run that is not there is restored first."""
+    run_record = read_json(model_folder / RUN_FILE)
     try:
         client = _client()
         run_id = _find_run(run_record)
         if run_id is None:
-            run_id = _open_run(run_record, restored=True)
+            run_id = _new_run(run_record, restored=True)
             _log_datasets(run_id, split)
         if client.get_run(run_id).data.tags.get(COMPLETE) != "true":
             _complete(run_id, run_record, model_folder)
@@ -135,17 +131,11 @@ def publish_evaluation(
         client.log_batch(run_id, metrics=[_metric(name, value, now, 0) for name, value in metrics.items()])
         for file in files:
             client.log_artifact(run_id, str(file), "evaluation")
-    except Exception as error:  # noqa: BLE001 - tracking must never end an evaluation
+    except Exception as error:  # noqa: BLE001 - tracking must never end a report
         _warn(error)
-        return None
-    return run_id
 
 
-def _open_run(run_record: RunRecord, *, restored: bool = False) -> str:
-    """The run of this training, made where the store has none."""
-    found = _find_run(run_record)
-    if found is not None:
-        return found
+def _new_run(run_record: RunRecord, *, restored: bool = False) -> str:
     client = _client()
     tags = run_record["tags"] | {TRAINING_ID: run_record["training_id"]} | ({RESTORED: "true"} if restored else {})
     run = client.create_run(_experiment_id(), run_record["started_ms"], tags, run_record["stage"])
@@ -278,6 +268,4 @@ def _mlflow() -> Any:
 
 def _warn(error: Exception) -> None:
     reason = " ".join(str(error).split())[:300]
-    print(
-        f"warning: MLflow at {os.environ['MLFLOW_TRACKING_URI']}: {reason}; `evaluate` will tell it the rest", file=sys.stderr
-    )
+    print(f"warning: MLflow at {os.environ['MLFLOW_TRACKING_URI']}: {reason}; `report` will tell it the rest", file=sys.stderr)

@@ -1,7 +1,8 @@
 """Train one classifier.
 
 Reads the packed train and valid images, their split and the statistics. Trains on augmented crops, keeps the weights of
-the epoch with the best validation accuracy, stops early, and resumes a killed training at its last finished epoch.
+the epoch with the best validation accuracy, stops early, and resumes a killed training at its last finished epoch. On
+valid, too, it fits the temperature and chooses the thresholds that are kept with the model.
 Writes a model folder (weights, exported network, card, the run's record), the epochs as CSV and their summary as JSON.
 """
 
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from stages import tracking
 from stages.augmentation import AugmentParams
+from stages.calibration import chosen_thresholds, fitted_temperature, tempered
 from stages.classifier import ExportedClassifier, ModelParams, export_onnx
 from stages.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE, load_detector
 from stages.devices import chosen_device, description, peak_memory
@@ -73,8 +75,10 @@ class Progress:
 
     def remaining(self) -> Iterator[EpochRecord]:
         """Train what is left, epoch by epoch; each is kept before it is told."""
+        told = time.perf_counter()
         while not self.is_over:
             started = time.perf_counter()
+            logging_s = started - told
             train_loss, train_accuracy = self.trainer.train_epoch(len(self.epochs) + 1)
             train_s = time.perf_counter() - started
             valid_loss, valid_accuracy = self.trainer.valid_epoch()
@@ -85,10 +89,14 @@ class Progress:
             self.epochs.append(epoch)
             if self.best == epoch:
                 self.best_weights = self.trainer.weights()
+            told = time.perf_counter()
             timing = {
                 "timestamp_ms": int(time.time() * 1000),
-                "epoch_s": time.perf_counter() - started,
+                "epoch_s": told - started,
                 "images_per_second": len(self.trainer.train_labels) / train_s,
+                **self.trainer.train_seconds,
+                "valid_s": told - started - train_s,
+                "logging_s": logging_s,  # of the epoch before: its checkpoint, and what MLflow was told
             }
             self.run_record["epochs"].append(asdict(epoch) | timing)
             self._keep()
@@ -106,7 +114,7 @@ class Progress:
     def _refuse_if_diverged(self, epoch: EpochRecord) -> None:
         if not math.isfinite(epoch.train_loss + epoch.valid_loss):
             raise FakefaceError(
-                f"params.yaml: train.lr: {self.trainer.recipe.train.lr}: the loss of epoch {epoch.epoch} became "
+                f"train.lr: {self.trainer.recipe.train.lr}: the loss of epoch {epoch.epoch} became "
                 f"{epoch.train_loss:g} on train, {epoch.valid_loss:g} on valid; expected finite numbers: try a lower rate"
             )
 
@@ -152,10 +160,12 @@ def read_recipe(objective: ObjectiveName, paths: Paths) -> Recipe:
 
 
 def write_model(recipe: Recipe, progress: Progress, valid: PackedSide, paths: Paths) -> None:
-    """Leave the best epoch's model, and its scores; the exported network is proven to equal the one that was trained."""
+    """Leave the best epoch's model, calibrated, and its scores; the exported network is proven to equal the trained one."""
     network = progress.trainer.network
     network.load_state_dict(progress.best_weights)
-    classifier = ExportedClassifier(network, recipe.objective, recipe.mean, recipe.std).eval().cpu()
+    raw_p_fake = progress.trainer.valid_p_fake()
+    temperature = fitted_temperature(valid.labels, raw_p_fake)
+    classifier = ExportedClassifier(network, recipe.objective, recipe.mean, recipe.std, temperature).eval().cpu()
     image_px = valid.images.shape[1]
     paths.model.mkdir(parents=True, exist_ok=True)
     with replacing(paths.model / WEIGHTS_FILE) as temporary:
@@ -170,6 +180,8 @@ def write_model(recipe: Recipe, progress: Progress, valid: PackedSide, paths: Pa
         "mean": recipe.mean,
         "std": recipe.std,
         "best_epoch": progress.best.epoch,
+        "temperature": temperature,
+        "thresholds": chosen_thresholds(valid.labels, tempered(raw_p_fake, temperature)),
     }
     write_json(paths.model / CARD_FILE, card)
     write_json(paths.model / RUN_FILE, progress.run_record)

@@ -4,16 +4,18 @@ import math
 from dataclasses import asdict
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from stages.augmentation import AugmentParams, augmented, random_values
+from stages.calibration import HALF
 from stages.classifier import ModelParams, new_classifier
-from stages.detector import THRESHOLD
-from stages.devices import Device, DeviceName, Precision
+from stages.devices import Device, DeviceName, Precision, Stopwatch
 from stages.errors import ParamsError
 from stages.objectives import OBJECTIVES, Objective
 from stages.packed import PackedSide
@@ -92,6 +94,8 @@ class Trainer:
         self.valid_images, self.valid_labels = _on_device(valid, device)
         self.mean = torch.tensor(recipe.mean, device=device.torch_device).view(1, 3, 1, 1)
         self.std = torch.tensor(recipe.std, device=device.torch_device).view(1, 3, 1, 1)
+        self.train_seconds: dict[str, float] = {}
+        """Of the last epoch: `data_s` (gathering, augmentation), `forward_s` (with the loss), `backward_s` (with the step)."""
 
     def train_epoch(self, epoch: int) -> tuple[float, float]:
         """Mean loss and accuracy of the epoch's own batches; all its randomness comes from the seed and `epoch`."""
@@ -104,6 +108,7 @@ class Trainer:
         batches = _batches(order, params.batch_size)
         loss_sum, correct = (torch.zeros((), device=self.device.torch_device, dtype=torch.float64) for _ in range(2))
         self.network.train()
+        watch = Stopwatch(self.device)
         done = 0
         for batch, rows in enumerate(tqdm(batches, desc=f"epoch {epoch}", unit="batch", leave=False, disable=None)):
             self._set_learning_rate((epoch - 1) * len(batches) + batch, params.epochs * len(batches))
@@ -112,12 +117,16 @@ class Trainer:
             done += len(rows)
             images = augmented(self._rows(self.train_images, rows), drawn, self.recipe.augment, colours)
             labels = self.train_labels[rows.to(self.train_labels.device)]
+            watch.lap("data_s")
             loss, logits = self._loss(images, labels)
+            loss_sum += loss.detach() * len(rows)
+            correct += self._correct(logits, labels)
+            watch.lap("forward_s")
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-            loss_sum += loss.detach() * len(rows)
-            correct += self._correct(logits, labels)
+            watch.lap("backward_s")
+        self.train_seconds = watch.seconds()
         return loss_sum.item() / count, correct.item() / count
 
     @torch.inference_mode()
@@ -132,6 +141,16 @@ class Trainer:
             loss_sum += loss.item() * len(rows)
             correct += self._correct(logits, labels).item()
         return loss_sum / len(self.valid_labels), correct / len(self.valid_labels)
+
+    @torch.inference_mode()
+    def valid_p_fake(self) -> NDArray[np.float64]:
+        """(N,), of the validation images, in float32 as an exported network computes it."""
+        self.network.eval()
+        logits = [
+            self.network(self._normalised(self._rows(self.valid_images, rows).permute(0, 3, 1, 2).float() / 255))
+            for rows in torch.split(torch.arange(len(self.valid_labels)), EVAL_BATCH_SIZE)
+        ]
+        return self.recipe.objective.p_fake(torch.cat(logits).double()).cpu().numpy()
 
     @property
     def last_learning_rate(self) -> float:
@@ -148,23 +167,23 @@ class Trainer:
             self.network.eval()(torch.zeros((2, 3, px, px), device=self.device.torch_device))
         except (AssertionError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise ParamsError(
-                f"params.yaml: {key}: {px}: {self.recipe.model.arch} takes no images of that side: {reason}"
-            ) from None
+            raise ParamsError(f"{key}: {px}: {self.recipe.model.arch} takes no images of that side: {reason}") from None
 
     def _set_learning_rate(self, step: int, steps: int) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, self.recipe.train.lr, self.recipe.train.schedule)
 
     def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         with self.device.autocast():
-            logits = self.network(images)
+            logits = self.network(self._normalised(images))
         logits = logits.float()
         return self.recipe.objective.loss(logits, labels, self.recipe.train.label_smoothing), logits.detach()
 
+    def _normalised(self, images: Tensor) -> Tensor:
+        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
     def _correct(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return ((self.recipe.objective.p_fake(logits) >= THRESHOLD) == labels.bool()).sum()
+        return ((self.recipe.objective.p_fake(logits) >= HALF) == labels.bool()).sum()
 
     def _rows(self, images: Tensor, rows: Tensor) -> Tensor:
         """Those rows on the device that computes."""

@@ -20,6 +20,8 @@ LITE0 = "efficientnet_lite0"
 SMALL = "shufflenet_v2_x0_5"
 """An architecture of torchvision that is made in a moment."""
 
+TEMPERATURE = 1.7
+
 
 def classifier(arch: str = SMALL, weights: str | Path = "random", seed: int = 0) -> nn.Module:
     return new_classifier(ModelParams(arch=arch, weights=str(weights)), seed)
@@ -78,7 +80,7 @@ def test_imagenet_brings_all_but_the_last_layer() -> None:
 def test_an_unknown_architecture_is_named(arch: str) -> None:
     with pytest.raises(ParamsError) as caught:
         classifier(arch)
-    expected = f"params.yaml: model.arch: {arch!r}: should be efficientnet_lite0 or a name in torchvision.models"
+    expected = f"model.arch: {arch!r}: should be efficientnet_lite0 or a name in torchvision.models"
     assert str(caught.value) == expected
 
 
@@ -107,7 +109,7 @@ def test_weights_that_cannot_be_downloaded_are_one_line(
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(FakefaceError) as caught:
         classifier("resnet18", "imagenet")
-    assert str(caught.value).startswith("params.yaml: model.weights: imagenet: resnet18's weights could not be downloaded (")
+    assert str(caught.value).startswith("model.weights: imagenet: resnet18's weights could not be downloaded (")
     assert "model.arch: efficientnet_lite0, whose weights are installed with it" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -207,7 +209,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Export
     for objective, arch in zip(OBJECTIVE_NAMES, (LITE0, "resnet18"), strict=True):
         network = classifier(arch, "imagenet" if arch == LITE0 else "random")
         wrapped = ExportedClassifier(
-            network, OBJECTIVES["ce" if objective == "ce" else "bce"], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
+            network, OBJECTIVES["ce" if objective == "ce" else "bce"], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], TEMPERATURE
         )
         export_onnx(wrapped, 32, folder / f"{objective}.onnx")
         session = onnxruntime.InferenceSession(folder / f"{objective}.onnx", providers=["CPUExecutionProvider"])
@@ -229,9 +231,19 @@ def test_the_exported_network_is_the_trained_one(exported: Any, objective: str, 
 
 
 @torch.inference_mode()
+def test_the_exported_p_fake_is_calibrated_and_the_logits_are_not(exported: Any) -> None:
+    wrapped, session = exported["ce"]
+    photos = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    p_fake, logits = session.run(["p_fake", "logits"], {"images": photos})
+    np.testing.assert_allclose(p_fake, 1 / (1 + np.exp((logits[:, 0] - logits[:, 1]) / TEMPERATURE)), atol=1e-5)
+    pixels = torch.from_numpy(photos).permute(0, 3, 1, 2) / 255
+    np.testing.assert_allclose(logits, wrapped.network((pixels - wrapped.mean) / wrapped.std).numpy(), atol=1e-4)
+
+
+@torch.inference_mode()
 def test_the_exported_network_normalises_as_the_training_did(exported: Any) -> None:
     wrapped, _ = exported["bce"]
     photos = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     normalised = (photos / 255 - np.array([0.5, 0.4, 0.3])) / np.array([0.2, 0.3, 0.4])
     logits = wrapped.network(torch.from_numpy(normalised.transpose(0, 3, 1, 2)).float())
-    torch.testing.assert_close(wrapped(torch.from_numpy(photos)), (torch.sigmoid(logits[:, 1]), logits))
+    torch.testing.assert_close(wrapped(torch.from_numpy(photos)), (torch.sigmoid(logits[:, 1] / TEMPERATURE), logits))

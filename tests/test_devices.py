@@ -40,7 +40,7 @@ def test_auto_takes_the_gpu_where_there_is_one(machine: pytest.MonkeyPatch, aske
 
 
 def test_a_gpu_that_is_not_there_is_named(machine: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ParamsError, match=r"^params\.yaml: train\.device: 'cuda': no CUDA device is visible here"):
+    with pytest.raises(ParamsError, match=r"^train\.device: 'cuda': no CUDA device is visible here"):
         chosen_device("cuda", "auto")
 
 

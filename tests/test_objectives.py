@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stages.detector import THRESHOLD
+from stages.calibration import HALF
 from stages.objectives import OBJECTIVES, Objective, binary_cross_entropy, cross_entropy
 from stages.records import OBJECTIVE_NAMES
 
@@ -87,11 +87,11 @@ def test_why_the_notebooks_bce_collapsed(untrained_bias: float, collapses_to: in
         binary_cross_entropy(layer(evidence), labels, 0.0).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     logits = layer(evidence).detach()
-    assert ((OBJECTIVES["bce"].p_fake(logits) >= THRESHOLD).int() == labels).all()
+    assert ((OBJECTIVES["bce"].p_fake(logits) >= HALF).int() == labels).all()
     assert (logits.argmax(dim=1) == collapses_to).all()
 
 
 def test_for_cross_entropy_both_rules_are_one() -> None:
     logits = torch.randn((1000, 2), generator=torch.Generator().manual_seed(1))
-    assert ((OBJECTIVES["ce"].p_fake(logits) >= THRESHOLD).int() == logits.argmax(dim=1)).all()
+    assert ((OBJECTIVES["ce"].p_fake(logits) >= HALF).int() == logits.argmax(dim=1)).all()
     assert torch.equal(F.softmax(logits, dim=1)[:, 1], OBJECTIVES["ce"].p_fake(logits))

@@ -12,9 +12,9 @@ from PIL import Image
 from stages import predict
 from stages.detector import CARD_FILE, NETWORK_FILE, load_detector
 from stages.images import fit, read_image
-from stages.records import OBJECTIVE_NAMES, write_json
+from stages.records import OBJECTIVE_NAMES, THRESHOLD_NAMES, read_json, write_json
 from tests.conftest import ROOT, Command, photo
-from tests.tiny_models import IMAGE_PX, write_model
+from tests.tiny_models import IMAGE_PX, THRESHOLDS, write_model
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,20 @@ def test_in_words_it_is_a_line_per_photo(command: Command, models: Path, photos:
     ]
 
 
+@pytest.mark.parametrize("threshold", THRESHOLD_NAMES)
+def test_the_verdict_follows_the_threshold_that_was_asked_for(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path, threshold: str
+) -> None:
+    (tmp_path / "params.yaml").write_text(f"threshold: {threshold}\n")
+    asked = command(predict, "--json", "--models", models, "--threshold", threshold, *photos).out
+    assert command(predict, "--json", "--models", models, "--params", tmp_path / "params.yaml", *photos).out == asked
+    for verdict in map(json.loads, asked.splitlines()):
+        for objective in OBJECTIVE_NAMES:
+            told = verdict[objective]
+            assert told["threshold"] == THRESHOLDS[threshold]
+            assert told["verdict"] == ("fake" if told["p_fake"] >= told["threshold"] else "real")
+
+
 def test_the_two_models_are_not_one(command: Command, models: Path, photos: list[Path]) -> None:
     (line,) = command(predict, "--json", "--models", models, photos[0]).out.splitlines()
     assert json.loads(line)["ce"]["p_fake"] != json.loads(line)["bce"]["p_fake"]
@@ -94,7 +108,7 @@ def test_a_name_that_is_not_utf8_is_shown_all_the_same(models: Path, tmp_path: P
     (tmp_path / "latin1.jpg").rename(path)
     for option in ("--json", "--figure=out.png"):
         done = subprocess.run(
-            [sys.executable, "-m", "stages.predict", option, "--models", models, path],
+            [sys.executable, "-m", "stages.predict", option, "--params", ROOT / "params.yaml", "--models", models, path],
             capture_output=True,
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8:strict"},
@@ -135,7 +149,7 @@ def test_the_drawn_sample_knows_nothing_of_real_photos(
     command: Command, models: Path, photos: list[Path], tmp_path: Path
 ) -> None:
     drawn = Path(shutil.copytree(models, tmp_path / "models"))
-    write_json(drawn / "bce" / CARD_FILE, {"objective": "bce", "image_px": IMAGE_PX, "is_sample": True})
+    write_json(drawn / "bce" / CARD_FILE, read_json(drawn / "bce" / CARD_FILE) | {"is_sample": True})
     outcome = command(predict, "--models", drawn, photos[0])
     assert outcome.status == 0
     assert outcome.err == "note: these models learned from the drawn sample; on a real photo their verdict means nothing\n"

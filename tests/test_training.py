@@ -1,3 +1,4 @@
+import time
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from stages import training
 from stages.augmentation import AugmentParams
-from stages.classifier import ModelParams
+from stages.classifier import ExportedClassifier, ModelParams
 from stages.devices import Device
 from stages.packed import PackedSide
 from stages.records import ObjectiveName, Side, SplitRecord
@@ -63,7 +64,15 @@ def side(name: Side, count: int, px: int) -> PackedSide:
     labels = np.arange(count) % 2
     images = (rng.integers(0, 180, (count, px, px, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8)
     unknown: dict[str, Any] = dict.fromkeys(("left_eye", "right_eye", "nose", "mouth", "luma_quantisation_sum"))
-    facts: dict[str, Any] = {"sha256": "", "difficulty": "", "width": px, "height": px, "bytes": 1, "subset": ""} | unknown
+    facts: dict[str, Any] = {
+        "sha256": "",
+        "difficulty": "",
+        "width": px,
+        "height": px,
+        "bytes": 1,
+        "subset": "",
+        "group": "",
+    } | unknown
     records = [SplitRecord(path=f"{row}.jpg", label=1 if row % 2 else 0, side=name, **facts) for row in range(count)]
     return PackedSide(images, records)
 
@@ -225,3 +234,21 @@ def test_a_recipe_as_json_holds_every_parameter() -> None:
     assert told["augment"]["crop_px"] == EVAL_PX
     assert told["model"]["arch"] == "tiny"
     assert (told["objective_name"], told["mean"]) == ("ce", [0.5, 0.4, 0.3])
+
+
+def test_an_epochs_time_is_told_by_part() -> None:
+    in_training = trainer()
+    started = time.perf_counter()
+    in_training.train_epoch(1)
+    elapsed_s = time.perf_counter() - started
+    assert set(in_training.train_seconds) == {"data_s", "forward_s", "backward_s"}
+    assert 0 < sum(in_training.train_seconds.values()) < elapsed_s
+
+
+def test_validation_p_fake_is_that_of_the_exported_network() -> None:
+    in_training = trainer()
+    recipe = in_training.recipe
+    exported = ExportedClassifier(in_training.network, recipe.objective, recipe.mean, recipe.std).eval()
+    with torch.inference_mode():
+        p_fake, _ = exported(in_training.valid_images)
+    assert in_training.valid_p_fake() == pytest.approx(p_fake.double().numpy(), abs=1e-6)

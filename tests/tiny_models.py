@@ -11,6 +11,7 @@ from stages.objectives import OBJECTIVES
 from stages.records import OBJECTIVE_NAMES, ObjectiveName, write_json
 
 IMAGE_PX = 32
+THRESHOLDS = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}
 
 
 def write_model(folder: Path, objective: ObjectiveName, *, is_sample: bool = False) -> ExportedClassifier:
@@ -20,5 +21,6 @@ def write_model(folder: Path, objective: ObjectiveName, *, is_sample: bool = Fal
     classifier = ExportedClassifier(network, OBJECTIVES[objective], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
     folder.mkdir(parents=True)
     export_onnx(classifier, IMAGE_PX, folder / NETWORK_FILE)
-    write_json(folder / CARD_FILE, {"objective": objective, "image_px": IMAGE_PX, "is_sample": is_sample})
+    card = {"objective": objective, "image_px": IMAGE_PX, "is_sample": is_sample, "thresholds": THRESHOLDS}
+    write_json(folder / CARD_FILE, card)
     return classifier
