@@ -99,7 +99,7 @@ class Stopwatch:
     def _mark(self) -> Any:
         if not self.device.is_cuda:
             return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         return event
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -141,10 +142,7 @@ def audit(rows: Sequence[SplitRecord], pairs: Iterable[PairRecord]) -> dict[str,
     """Counts of related pairs: all, those whose images are on two sides, and on which; and of a given test side's relatives."""
     side = {row.path: row.side for row in rows}
     together = Counter(frozenset((side[pair.path_a], side[pair.path_b])) for pair in pairs)
-    across = {
-        f"{one}_{other}": together[frozenset((one, other))]
-        for one, other in (("train", "valid"), ("train", "test"), ("valid", "test"))
-    }
+    across = {f"{one}_{other}": together[frozenset((one, other))] for one, other in combinations(DRAWN_SIDES, 2)}
     with_test = {row.group for row in rows if row.subset == "test"}
     return {
         "pairs": together.total(),
