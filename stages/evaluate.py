@@ -1,35 +1,53 @@
-"""Score both classifiers on the test images.
+"""Score both classifiers, on all sides and on what the test images differ in.
 
-Reads the packed test images, their split and both model folders. Writes the candidate's headline scores, all scores, the
-predictions per image, the tables that DVC plots and figures, and tells both MLflow runs (restored where the store lacks them).
+reads   SPLIT, PREDICTIONS, PERTURBED, SPLIT_COUNTS, INDEX_COUNTS, the cards in MODELS; params.yaml: loss, threshold, evaluate
+does    scores with 95 % intervals over groups of related images; the two models against each other, against what files alone
+        tell, on slices, on perturbed images, and on valid against test
+writes  METRICS: evaluate.json, the candidate's headline; scores.json, everything; plots/*.csv, the tables that DVC draws
 """
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages import scores, tracking
-from stages.detector import THRESHOLD, load_detector
-from stages.errors import run_as_command
-from stages.figures import NAMES, confusion_figure, curves_figure, save
-from stages.packed import PackedSide, load_side
-from stages.params import load_params
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from stages import intervals, scores
+from stages.baselines import BASELINES, baseline_p_fake
+from stages.comparison import comparison, shift
+from stages.detector import CARD_FILE
+from stages.errors import FakefaceError, run_as_command
+from stages.intervals import Weights
+from stages.params import STRICT, load_params
+from stages.predictions import JUDGED_SIDES, Judged, load_images, load_perturbed, load_predictions
 from stages.records import (
+    FAKE,
     LABEL_NAMES,
     OBJECTIVE_NAMES,
-    EpochRecord,
     ObjectiveName,
-    PredictionRecord,
+    Side,
+    SplitRecord,
+    ThresholdName,
     read_json,
-    read_rows,
     write_json,
     write_rows,
 )
+from stages.scores import Labels, Probabilities
+from stages.slices import Mask, slices
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class EvaluateParams:
+    """Section `evaluate`."""
+
+    seed: int = Field(ge=0)
+    resamples: int = Field(ge=100)
+
+
+@dataclasses.dataclass(frozen=True)
 class RocRecord:
     """One point of one model's ROC curve."""
 
@@ -38,7 +56,7 @@ class RocRecord:
     true_positive_rate: float
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class ConfusionRecord:
     """One test image's label and verdict by name, for DVC's confusion plot."""
 
@@ -46,140 +64,218 @@ class ConfusionRecord:
     verdict: str
 
 
+@dataclasses.dataclass(frozen=True)
+class ReliabilityRecord:
+    """One bin of p_fake: its mean, and the share of fakes among its test images."""
+
+    objective: str
+    p_fake: float
+    fake_share: float
+    images: int
+
+
+class Card(NamedTuple):
+    """What was fitted to valid for one model."""
+
+    temperature: float
+    thresholds: dict[ThresholdName, float]
+
+
 class Paths(NamedTuple):
-    packed: Path
     split: Path
+    split_counts: Path
     index_counts: Path
     models: Path
-    metrics: Path
     predictions: Path
-    params: Path
+    perturbed: Path
+    metrics: Path
 
 
-@dataclass(frozen=True)
-class Judged:
-    """One model's judgement of the test images: `p_fake` (N,), `verdicts` (N,), and those of the arg-max rule."""
-
-    p_fake: scores.Probabilities
-    verdicts: scores.Verdicts
-    argmax_verdicts: scores.Verdicts
-
-
-def judged(model: Path, side: PackedSide) -> Judged:
-    p_fake, logits = load_detector(model).scores(side.images)
-    return Judged(p_fake, p_fake >= THRESHOLD, logits[:, 1] > logits[:, 0])
-
-
-def all_scores(side: PackedSide, of_model: dict[str, Judged]) -> dict[str, Any]:
-    """Every score of each model; `argmax_rule` is how the notebook decided, and why its BCE collapsed."""
-    labels, difficulties = side.labels, [record.difficulty for record in side.records]
+def model_scores(
+    sides: Mapping[Side, Judged],
+    perturbed: Mapping[str, Probabilities],
+    masks: Mapping[str, Mapping[str, Mask]],
+    card: Card,
+    name: ThresholdName,
+    weights: Weights,
+) -> dict[str, Any]:
+    """Everything about one model; verdicts are those of the threshold `name`, argmax_rule is the notebook's."""
+    test, threshold = sides["test"], card.thresholds[name]
+    verdicts = test.p_fake >= threshold
     return {
-        objective: scores.headline(labels, judgement.p_fake, judgement.verdicts)
-        | {
-            "confusion_matrix": scores.confusion_matrix(labels, judgement.verdicts),
-            "by_difficulty": scores.by_difficulty(labels, difficulties, judgement.p_fake, judgement.verdicts),
-            "argmax_rule": {
-                "accuracy": scores.accuracy(labels, judgement.argmax_verdicts),
-                "confusion_matrix": scores.confusion_matrix(labels, judgement.argmax_verdicts),
-            },
-        }
-        for objective, judgement in of_model.items()
+        "temperature": card.temperature,
+        **{
+            side: {"images": len(sides[side].labels)}
+            | scores.all_scores(sides[side].labels, sides[side].p_fake, sides[side].p_fake >= threshold)
+            for side in JUDGED_SIDES
+        },
+        "intervals": intervals.all_intervals(test.labels, test.p_fake, verdicts, weights),
+        "confusion_matrix": scores.confusion_matrix(test.labels, verdicts),
+        "thresholds": {name: threshold_scores(sides["valid"], test, at) for name, at in card.thresholds.items()},
+        "uncalibrated": {
+            "brier": scores.brier(test.labels, test.raw_p_fake),
+            "ece": scores.ece(test.labels, test.raw_p_fake),
+        },
+        "reliability": [
+            {"p_fake": mean, "fake_share": share, "images": images}
+            for mean, share, images in scores.reliability(test.labels, test.p_fake)
+        ],
+        "slices": {
+            dimension: {name: slice_scores(test.labels, test.p_fake, threshold, mask, weights) for name, mask in named.items()}
+            for dimension, named in masks.items()
+        },
+        "perturbed": {name: perturbed_scores(test.labels, p_fake, threshold, weights) for name, p_fake in perturbed.items()},
+        "argmax_rule": {
+            "accuracy": scores.accuracy(test.labels, test.argmax_verdicts),
+            "confusion_matrix": scores.confusion_matrix(test.labels, test.argmax_verdicts),
+        },
     }
 
 
-def predictions(side: PackedSide, of_model: dict[str, Judged]) -> Iterator[PredictionRecord]:
-    ce, bce = of_model["ce"], of_model["bce"]
-    for row, record in enumerate(side.records):
-        yield PredictionRecord(
-            record.path,
-            record.label,
-            record.difficulty,
-            float(ce.p_fake[row]),
-            float(bce.p_fake[row]),
-            1 if bce.argmax_verdicts[row] else 0,
-        )
+def threshold_scores(valid: Judged, test: Judged, threshold: float) -> dict[str, Any]:
+    """What a threshold chosen on valid gives there, and on test."""
+    verdicts = test.p_fake >= threshold
+    return {
+        "threshold": threshold,
+        "valid_accuracy": scores.accuracy(valid.labels, valid.p_fake >= threshold),
+        "accuracy": scores.accuracy(test.labels, verdicts),
+        "balanced_accuracy": scores.balanced_accuracy(test.labels, verdicts),
+        "recall": scores.recall(test.labels, verdicts),
+        "false_positive_rate": scores.false_positive_rate(test.labels, verdicts),
+        "confusion_matrix": scores.confusion_matrix(test.labels, verdicts),
+    }
 
 
-def run(root: str, loss: ObjectiveName, paths: Paths) -> None:
-    side = load_side(paths.packed, paths.split, "test")
-    data = "sample" if read_json(paths.index_counts)["is_sample"] else "photos"
-    of_model = {objective: judged(paths.models / objective, side) for objective in OBJECTIVE_NAMES}
-    found = all_scores(side, of_model)
-    headline = {name: found[loss][name] for name in scores.HEADLINE}
-    write_json(paths.metrics / "evaluate.json", {"loss": loss, "data": data, "test_images": len(side.records)} | headline)
-    write_json(paths.metrics / "scores.json", {"data": data, "test_images": len(side.records)} | found)
-    write_rows(paths.predictions, PredictionRecord, predictions(side, of_model))
-    write_plots(paths, side, of_model)
-    draw_figures(paths, data, found)
-    for objective in OBJECTIVE_NAMES:
-        publish(
-            paths, objective, found[objective], {"data": data, "data.root": root, "candidate": str(objective == loss).lower()}
-        )
+def slice_scores(labels: Labels, p_fake: Probabilities, threshold: float, mask: Mask, weights: Weights) -> dict[str, Any]:
+    inside, inside_p_fake = labels[mask], p_fake[mask]
+    return {
+        "images": len(inside),
+        "fakes": int((inside == FAKE).sum()),
+        "recall": scores.recall(inside, inside_p_fake >= threshold),
+        "roc_auc": scores.roc_auc(inside, inside_p_fake),
+        "roc_auc_interval": intervals.interval(intervals.roc_auc(inside, inside_p_fake, weights[:, mask])),
+    }
 
 
-def write_plots(paths: Paths, side: PackedSide, of_model: dict[str, Judged]) -> None:
-    """The tables that DVC draws."""
+def perturbed_scores(labels: Labels, p_fake: Probabilities, threshold: float, weights: Weights) -> dict[str, Any]:
+    return {
+        "roc_auc": scores.roc_auc(labels, p_fake),
+        "roc_auc_interval": intervals.interval(intervals.roc_auc(labels, p_fake, weights)),
+        "accuracy": scores.accuracy(labels, p_fake >= threshold),
+    }
+
+
+def baseline_scores(
+    train: Sequence[SplitRecord], test: Sequence[SplitRecord], labels: Labels, weights: Weights
+) -> dict[str, Any]:
+    """Of each baseline the scores that a model has to beat."""
+    found = {}
+    for name in BASELINES:
+        p_fake = baseline_p_fake(name, train, test)
+        verdicts = p_fake >= 0.5
+        found[name] = {
+            "accuracy": scores.accuracy(labels, verdicts),
+            "roc_auc": scores.roc_auc(labels, p_fake),
+            "intervals": {
+                "accuracy": intervals.interval(intervals.accuracy(labels, verdicts, weights)),
+                "roc_auc": intervals.interval(intervals.roc_auc(labels, p_fake, weights)),
+            },
+        }
+    return found
+
+
+def all_scores(
+    images: Mapping[Side, Sequence[SplitRecord]],
+    judged: Mapping[str, Mapping[Side, Judged]],
+    perturbed: Mapping[str, Mapping[str, Probabilities]],
+    cards: Mapping[str, Card],
+    name: ThresholdName,
+    params: EvaluateParams,
+) -> dict[str, Any]:
+    """Both models' scores, the baselines', and what the differences mean."""
+    test = images["test"]
+    labels = judged["ce"]["test"].labels
+    weights = intervals.resample([image.group for image in test], params.resamples, params.seed)
+    masks = slices(test, [image for side in images.values() for image in side])
+    p_fake = {objective: sides["test"].p_fake for objective, sides in judged.items()}
+    verdicts = {objective: p_fake[objective] >= cards[objective].thresholds[name] for objective in judged}
+    return {
+        "test_images": len(test),
+        "test_groups": len({image.group for image in test}),
+        "resamples": params.resamples,
+        "threshold": name,
+        **{
+            objective: model_scores(sides, perturbed[objective], masks, cards[objective], name, weights)
+            for objective, sides in judged.items()
+        },
+        "baselines": baseline_scores(images["train"], test, labels, weights),
+        "comparison": comparison(labels, p_fake, verdicts, weights),
+        "shift": shift(
+            images,
+            {objective: {side: of.p_fake >= 0.5 for side, of in sides.items()} for objective, sides in judged.items()},
+        ),
+    }
+
+
+def load_card(folder: Path) -> Card:
+    """Raises FakefaceError where the model's card has no temperature or thresholds."""
+    card = read_json(folder / CARD_FILE)
+    try:
+        return Card(float(card["temperature"]), {name: float(value) for name, value in card["thresholds"].items()})
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise FakefaceError(f"{folder / CARD_FILE}: no temperature and thresholds: train again") from None
+
+
+def write_plots(folder: Path, judged: Mapping[str, Judged], found: Mapping[str, Any]) -> None:
+    """The tables that DVC draws, of each model's test images."""
     points = [
-        RocRecord(objective, *point)
-        for objective, judgement in of_model.items()
-        for point in scores.roc_curve(side.labels, judgement.p_fake)
+        RocRecord(objective, *point) for objective, of in judged.items() for point in scores.roc_curve(of.labels, of.p_fake)
     ]
-    write_rows(paths.metrics / "plots" / "roc.csv", RocRecord, points)
-    for objective, judgement in of_model.items():
+    write_rows(folder / "roc.csv", RocRecord, points)
+    bins = [ReliabilityRecord(objective, **of_bin) for objective in judged for of_bin in found[objective]["reliability"]]
+    write_rows(folder / "reliability.csv", ReliabilityRecord, bins)
+    for objective, of in judged.items():
+        threshold = found[objective]["thresholds"][found["threshold"]]["threshold"]
+        verdicts = (of.p_fake >= threshold).astype(int)
         rows = (
             ConfusionRecord(LABEL_NAMES[label], LABEL_NAMES[verdict])
-            for label, verdict in zip(side.labels, judgement.verdicts.astype(int), strict=True)
+            for label, verdict in zip(of.labels, verdicts, strict=True)
         )
-        write_rows(paths.metrics / "plots" / f"confusion_{objective}.csv", ConfusionRecord, rows)
+        write_rows(folder / f"confusion_{objective}.csv", ConfusionRecord, rows)
 
 
-def draw_figures(paths: Paths, data: str, found: dict[str, Any]) -> None:
-    folder, where = paths.metrics / "figures", "drawn sample" if data == "sample" else "photos"
-    histories = {name: read_rows(paths.metrics / f"{name}_history.csv", EpochRecord) for name in OBJECTIVE_NAMES}
-    for objective, history in histories.items():
-        title = f"{NAMES[objective]}, test set of the {where}"
-        save(confusion_figure(found[objective]["confusion_matrix"], title), folder / f"confusion_{objective}.png")
-        save(curves_figure({objective: history}, f"{NAMES[objective]}, {where}"), folder / f"curves_{objective}.png")
-    save(curves_figure(histories, f"Both models, {where}"), folder / "curves.png")
-
-
-def publish(paths: Paths, objective: str, found: dict[str, Any], tags: dict[str, str]) -> None:
-    """Tell a model's MLflow run what came out."""
-    (real_right, real_wrong), (fake_wrong, fake_right) = found["confusion_matrix"]
-    counts = {"true_real": real_right, "false_fake": real_wrong, "false_real": fake_wrong, "true_fake": fake_right}
-    values = {name: found[name] for name in scores.HEADLINE} | counts | {"argmax_accuracy": found["argmax_rule"]["accuracy"]}
-    for difficulty, slice_ in found["by_difficulty"].items():
-        values |= {f"{name}_{difficulty}": slice_[name] for name in ("recall", "roc_auc")}
-    known = {f"test_{name}": float(value) for name, value in values.items() if value is not None}
-    figures = sorted((paths.metrics / "figures").glob("*.png"))
-    files = [*figures, paths.metrics / "scores.json", paths.predictions]
-    tracking.publish_evaluation(paths.models / objective, paths.split, known, files, tags)
-
-
-def candidate(params: Path) -> ObjectiveName:
-    """The parameter `loss`."""
-    name: ObjectiveName = load_params(params, "loss", ObjectiveName)  # type: ignore[arg-type]
-    return name
+def run(paths: Paths, loss: ObjectiveName, threshold: ThresholdName, params: EvaluateParams) -> None:
+    images = load_images(paths.split)
+    judged = load_predictions(paths.predictions, images)
+    perturbed = load_perturbed(paths.perturbed, images["test"])
+    cards = {objective: load_card(paths.models / objective) for objective in OBJECTIVE_NAMES}
+    data = "sample" if read_json(paths.index_counts)["is_sample"] else "photos"
+    pairs = read_json(paths.split_counts)["related"]["pairs_across_sides"]
+    found = all_scores(images, judged, perturbed, cards, threshold, params)
+    headline = {name: found[loss]["test"][name] for name in scores.HEADLINE}
+    about = {"loss": loss, "data": data, "test_images": found["test_images"]}
+    write_json(paths.metrics / "evaluate.json", about | headline | {"pairs_across_sides": pairs})
+    write_json(paths.metrics / "scores.json", {"data": data, "pairs_across_sides": pairs} | found)
+    write_plots(paths.metrics / "plots", {objective: sides["test"] for objective, sides in judged.items()}, found)
 
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.evaluate", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("root", help="data.root, to tell MLflow")
-    parser.add_argument("--packed", type=Path, required=True, help="folder with test.npy")
-    parser.add_argument("--split", type=Path, required=True, help="CSV to read: every image's side")
+    parser.add_argument("--split", type=Path, required=True, help="CSV to read: every image's side and group")
+    parser.add_argument("--split-counts", type=Path, required=True, help="JSON to read: related pairs across sides")
     parser.add_argument(
         "--index-counts", type=Path, required=True, help="JSON to read: whether the photos are the drawn sample"
     )
-    parser.add_argument("--models", type=Path, required=True, help="folder with the model folders ce and bce")
-    parser.add_argument(
-        "--metrics", type=Path, required=True, help="folder to write evaluate.json, scores.json, plots/ and figures/ to"
-    )
-    parser.add_argument("--predictions", type=Path, required=True, help="CSV to write: p_fake per test image")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="YAML to read `loss`, the candidate, of")
+    parser.add_argument("--models", type=Path, required=True, help="folder to read ce and bce's model.json of")
+    parser.add_argument("--predictions", type=Path, required=True, help="CSV to read: every image's p_fake by both models")
+    parser.add_argument("--perturbed", type=Path, required=True, help="CSV to read: the same of test images, changed")
+    parser.add_argument("--metrics", type=Path, required=True, help="folder to write evaluate.json, scores.json and plots/ to")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="YAML to read loss, threshold and evaluate of")
     arguments = vars(parser.parse_args(argv))
-    root = arguments.pop("root")
-    paths = Paths(**arguments)
-    run(root, candidate(paths.params), paths)
+    params: Path = arguments.pop("params")
+    loss: ObjectiveName = load_params(params, "loss", ObjectiveName)  # type: ignore[arg-type]
+    threshold: ThresholdName = load_params(params, "threshold", ThresholdName)  # type: ignore[arg-type]
+    run(Paths(**arguments), loss, threshold, load_params(params, "evaluate", EvaluateParams))
 
 
 if __name__ == "__main__":
