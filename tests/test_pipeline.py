@@ -4,15 +4,26 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 
 from stages.records import EpochRecord, PredictionRecord, read_json, read_rows
+from tests.architecture import STAGES
 from tests.checkout import PROJECT, Checkout, copy_of, new_checkout
 
-METRICS = ("index.json", "split.json", "stats.json", "train_ce.json", "train_bce.json", "evaluate.json", "scores.json")
+METRICS = ("index", "relate", "split", "stats", "train_ce", "train_bce", "evaluate", "scores")
+    "index.json",
+    "relate.json",
+    "split.json",
+    "stats.json",
+    "train_ce.json",
+    "train_bce.json",
+    "evaluate.json",
+    "scores.json",
+)
 MIB = 2**20
 
 
@@ -39,17 +50,20 @@ def test_repro_leaves_models_scores_predictions_and_figures(done: Checkout) -> N
     assert found["data"] == "sample"
     headline = read_json(done.root / "metrics/evaluate.json")
     assert headline["loss"] == "ce"
-    assert {name: headline[name] for name in ("accuracy", "roc_auc", "f1")} == {
-        name: found["ce"][name] for name in ("accuracy", "roc_auc", "f1")
-    }
+    names = ("accuracy", "roc_auc", "average_precision", "equal_error_rate", "brier", "ece")
+    assert {name: headline[name] for name in names} == {name: found["ce"]["test"][name] for name in names}
+    assert headline["pairs_across_sides"] == 0
     predictions = read_rows(done.root / "data/predictions.csv", PredictionRecord)
-    assert len(predictions) == 18
-    right = sum((row.ce_p_fake >= 0.5) == bool(row.label) for row in predictions)
-    assert found["ce"]["accuracy"] == pytest.approx(right / 18)
-    as_argmax = sum(row.bce_argmax == row.label for row in predictions)
+    assert Counter(row.side for row in predictions) == {"train": 37, "valid": 11, "test": 18}
+    test = [row for row in predictions if row.side == "test"]
+    right = sum((row.ce_p_fake >= 0.5) == bool(row.label) for row in test)
+    assert found["ce"]["test"]["accuracy"] == pytest.approx(right / 18)
+    as_argmax = sum(row.bce_argmax == row.label for row in test)
     assert found["bce"]["argmax_rule"]["accuracy"] == pytest.approx(as_argmax / 18)
-    figures = {path.name for path in (done.root / "metrics/figures").iterdir()}
-    assert figures == {"confusion_ce.png", "confusion_bce.png", "curves_ce.png", "curves_bce.png", "curves.png"}
+    figures = {path.stem for path in (done.root / "metrics/figures").iterdir()}
+    assert {"confusion_ce", "confusion_bce", "curves_ce", "curves_bce", "curves", "roc", "reliability"} <= figures
+    page = (done.root / "metrics/report.html").read_text(encoding="utf-8")
+    assert f"{headline['accuracy']:.3f}" in page
     for objective in ("ce", "bce"):
         assert len(read_rows(done.root / f"metrics/{objective}_history.csv", EpochRecord)) == 2
 
@@ -69,16 +83,16 @@ def test_a_second_repro_runs_nothing(done: Checkout) -> None:
 
 def test_the_other_candidate_is_an_experiment_that_trains_nothing(copy: Checkout) -> None:
     output = copy.run("dvc", "exp", "run", "-S", "loss=bce").stdout
-    assert ran(output) == ["evaluate"]
+    assert ran(output) == ["evaluate", "report"]
     headline, found = (read_json(copy.root / f"metrics/{name}.json") for name in ("evaluate", "scores"))
     assert headline["loss"] == "bce"
-    assert headline["roc_auc"] == found["bce"]["roc_auc"]
+    assert headline["roc_auc"] == found["bce"]["test"]["roc_auc"]
     assert "bce" in copy.run("dvc", "exp", "show", "--no-pager", "--csv").stdout
 
 
 def test_another_rate_trains_both_and_is_told_to_mlflow(copy: Checkout) -> None:
     output = copy.run("dvc", "exp", "run", "-S", "train.lr=1e-4", "--name", "slower").stdout
-    assert ran(output) == ["train_ce", "train_bce", "evaluate"]
+    assert ran(output) == ["train_ce", "train_bce", "infer", "evaluate", "report"]
     runs = copy.runs()
     assert [run.info.run_name for run in runs] == ["train_ce", "train_bce"]
     for run in runs:
@@ -114,16 +128,16 @@ def test_temporary_and_queued_runs_land_in_the_users_own_store(copy: Checkout) -
 
 
 def test_from_a_subfolder(copy: Checkout) -> None:
-    output = copy.run("dvc", "repro", "--force", "--single-item", "../dvc.yaml:evaluate", cwd="stages").stdout
-    assert ran(output.replace("../dvc.yaml:", "")) == ["evaluate"]
+    output = copy.run("dvc", "repro", "--force", "--single-item", "../dvc.yaml:report", cwd="stages").stdout
+    assert ran(output.replace("../dvc.yaml:", "")) == ["report"]
     assert len(copy.runs()) == 2
     assert not (copy.root / "stages/mlflow.db").exists()
 
 
 def test_force_gives_the_same_numbers(copy: Checkout) -> None:
-    before = {name: (copy.root / "metrics" / name).read_bytes() for name in METRICS}
+    before = {name: (copy.root / f"metrics/{name}.json").read_bytes() for name in METRICS}
     copy.run("dvc", "repro", "--force")
-    assert before == {name: (copy.root / "metrics" / name).read_bytes() for name in METRICS}
+    assert before == {name: (copy.root / f"metrics/{name}.json").read_bytes() for name in METRICS}
 
 
 def test_a_fresh_clone_pulls_and_runs_nothing_and_its_runs_are_restored(copy: Checkout, tmp_path: Path) -> None:
@@ -136,7 +150,7 @@ def test_a_fresh_clone_pulls_and_runs_nothing_and_its_runs_are_restored(copy: Ch
     clone.run("dvc", "pull")
     assert ran(clone.run("dvc", "repro").stdout) == []
     for _ in range(2):
-        clone.run("dvc", "repro", "--force", "--single-item", "evaluate")
+        clone.run("dvc", "repro", "--force", "--single-item", "report")
     runs = clone.runs()
     assert [run.info.run_name for run in runs] == ["train_ce", "train_bce"]
     for run in runs:
@@ -177,7 +191,7 @@ def test_photos_of_ones_own_never_draw_the_sample(copy: Checkout, tmp_path: Path
         subprocess.run(["rm", "-rf", path], check=True)
     copy.set_params({"data": {"root": str(photos)}, "sample": {"seed": 99}})
     output = copy.run("dvc", "repro").stdout
-    assert ran(output) == ["index", "split", "pack", "compute_stats", "train_ce", "train_bce", "evaluate"]
+    assert ran(output) == [stage.name for stage in STAGES if stage.name != "sample"]
     assert not (copy.root / "data/sample").exists()
     assert read_json(copy.root / "metrics/scores.json")["data"] == "photos"
 

@@ -13,7 +13,7 @@ OWNER = {section: (module, kind) for module in MODULES for section, kind in load
 """Of each section the module that loads it, and the type that it is loaded as."""
 
 NOTEBOOK: dict[str, dict[str, Any]] = {
-    "split": {"valid_fraction": 0.2, "test_count": 302, "test_difficulty": "mid"},
+    "split": {"by": "image", "folds": 5, "exclude_relatives": False, "test_count": 302, "test_difficulty": "mid"},
     "pack": {"train_px": 256, "eval_px": 224},
     "augment": {
         "crop_px": 224,
@@ -55,8 +55,8 @@ def test_every_section_loads(path: Path, section: str) -> None:
 
 @of_each_file
 def test_every_section_is_somebodys(path: Path) -> None:
-    """`data` is read by dvc.yaml itself, `relate` by a command, all others by a stage that declares them."""
-    assert read_yaml(path).keys() == {"data", "relate"} | {section for stage in STAGES for section in stage.params}
+    """`data` is read by dvc.yaml itself, all others by a stage that declares them."""
+    assert read_yaml(path).keys() == {"data"} | {section for stage in STAGES for section in stage.params}
     assert read_yaml(path).keys() == {"data"} | OWNER.keys()
     assert read_yaml(path)["data"].keys() == {"root"}
 
@@ -81,7 +81,18 @@ def test_the_notebooks_recipe_is_the_notebooks_to_the_digit() -> None:
 def test_of_the_notebooks_training_only_seed_and_device_are_ours() -> None:
     recipe = read_yaml(ROOT / "recipes/notebook.yaml")
     ours = {f"{section}.{key}" for section, values in NOTEBOOK.items() for key in recipe[section].keys() - values.keys()}
-    assert ours == {"split.seed", "split.test_fraction", "train.seed", "train.device"}
+    assert ours == {"split.seed", "split.fold", "split.test_fraction", "train.seed", "train.device"}
+
+
+def test_every_other_recipe_keeps_related_photos_apart() -> None:
+    for path in {ROOT / "params.yaml", *RECIPES} - {ROOT / "recipes/notebook.yaml"}:
+        split = read_yaml(path)["split"]
+        assert (split["by"], split["folds"], split["fold"], split["exclude_relatives"]) == ("group", 5, 0, True)
+
+
+def test_photos_of_people_are_not_shown_unless_asked_for() -> None:
+    for path in RECIPES:
+        assert read_yaml(path)["report"]["thumbnails"] == (path.stem == "sample")
 
 
 def test_the_offline_recipe_downloads_nothing() -> None:
