@@ -15,15 +15,6 @@ from tests.architecture import STAGES
 from tests.checkout import PROJECT, Checkout, copy_of, new_checkout
 
 METRICS = ("index", "relate", "split", "stats", "train_ce", "train_bce", "evaluate", "scores")
-    "index.json",
-    "relate.json",
-    "split.json",
-    "stats.json",
-    "train_ce.json",
-    "train_bce.json",
-    "evaluate.json",
-    "scores.json",
-)
 MIB = 2**20
 
 
