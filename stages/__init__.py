@@ -4,14 +4,17 @@ Read `dvc.yaml` first. A module that runs bears the name of its stage, a verb; a
 
     sample           draw the embedded sample of face-like photos and composites
     index            find the images, read their labels, reject what cannot be used
-    relate           find the images that share a photo or a part of one (run by hand; `split` does not use it yet)
-    split            put every image on one side: train, valid or test
-    pack             decode each image once, to fixed-size arrays
+    relate           find the images that share a photo or a part of one
+    split            put every image on one side, train, valid or test, related images on the same
+    pack             decode each train and valid image once, to fixed-size arrays
     compute_stats    per-channel mean and deviation of the train images
-    train            train one classifier: `ce` or `bce`
-    evaluate         score both classifiers on the test images
+    train            train one classifier, `ce` or `bce`, and calibrate it
+    infer            p_fake of every image, and of the test images after compression, resizing, blur and noise
+    evaluate         score both classifiers, with intervals, slices and what they have to beat
+    report           draw the figures and the page, write the model card, tell MLflow
     predict          judge photos of your own
     show             print the table of both classifiers' scores
+    average_folds    mean and spread of a cross-validation's folds
 
     faces            how a face-like photo and a composite are drawn
     images           from a file to pixels
@@ -24,9 +27,17 @@ Read `dvc.yaml` first. A module that runs bears the name of its stage, a verb; a
     training         a network in training, one epoch at a time
     devices          what a training computes on
     resume           what an interrupted training needs to go on
+    calibration      the temperature and the thresholds, chosen on valid
     detector         a trained classifier as it is used, without torch
+    perturbations    what happens to photos on their way: compression, resizing, blur, noise
+    predictions      what both models make of the images, joined to the split
     scores           what is measured on predictions
+    intervals        how far a score might be off by chance
+    slices           which test images belong together
+    baselines        what can be told without looking at the picture
+    comparison       whether a difference means anything
     figures          pictures of it, drawn with matplotlib
+    pages            the report and the model card, from templates
     tracking         what MLflow is told
     records          the tables and JSON files that the stages exchange
     params           params.yaml, checked
