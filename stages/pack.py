@@ -1,8 +1,8 @@
-"""Decode each image once, to fixed-size arrays.
+"""Decode each train and valid image once, to fixed-size arrays.
 
 reads   ROOT, the folder of photos; SPLIT, the side of each; params.yaml: pack
 does    resizes the shorter side of each and cuts out the centre square, on all cores
-writes  PACKED/{train,valid,test}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT
+writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT; `infer` reads photos themselves
 """
 
 import argparse
@@ -52,7 +52,7 @@ def write_images(path: Path, images: Iterable[Pixels], count: int, px: int) -> N
 
 def run(root: Path, split: Path, packed_folder: Path, params: PackParams) -> None:
     records = read_rows(split, SplitRecord)
-    for side, px in (("train", params.train_px), ("valid", params.eval_px), ("test", params.eval_px)):
+    for side, px in (("train", params.train_px), ("valid", params.eval_px)):
         members = [record for record in records if record.side == side]
         images = on_all_cores(partial(packed, root=root, px=px), members, side)
         write_images(packed_folder / f"{side}.npy", images, len(members), px)
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.pack", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("root", type=Path, help="folder of photos that was indexed")
     parser.add_argument("--split", type=Path, required=True, help="CSV to read: every image's side")
-    parser.add_argument("--packed", type=Path, required=True, help="folder to write train.npy, valid.npy and test.npy to")
+    parser.add_argument("--packed", type=Path, required=True, help="folder to write train.npy and valid.npy to")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="YAML to read section `pack` of")
     args = parser.parse_args(argv)
     run(args.root, args.split, args.packed, load_params(args.params, "pack", PackParams))

@@ -7,40 +7,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import index, pack, split
+from stages import pack
 from stages.images import fit, read_image
-from stages.records import Side, SplitRecord, read_rows
-from tests.conftest import ROOT, Command, Outcome, photo, write_photos
+from stages.records import Side, SplitRecord, read_rows, sha256_of, write_rows
+from tests.conftest import ROOT, Command, Outcome, photo
+from tests.split_rows import image
 
-PARAMS = """
-index: {max_rejected: 0}
-split: {seed: 0, valid_fraction: 0.3, test_count: 1, test_difficulty: mid, test_fraction: 0.2}
-pack: {train_px: 40, eval_px: 32}
-"""
-SIDES: tuple[tuple[Side, int], ...] = (("train", 40), ("valid", 32), ("test", 32))
+PARAMS = "pack: {train_px: 40, eval_px: 32}\n"
+SIDES: dict[Side, int] = {"train": 40, "valid": 32}
+ROWS: tuple[tuple[Side, tuple[int, int]], ...] = (
+    ("valid", (48, 48)),
+    ("train", (48, 48)),
+    ("test", (30, 64)),
+    ("train", (90, 50)),
+    ("excluded", (48, 48)),
+    ("train", (30, 64)),
+    ("valid", (64, 30)),
+    ("test", (48, 48)),
+)
 
 
 @pytest.fixture
-def faces(command: Command, tmp_path: Path) -> Path:
-    """Photos, indexed and split: one of the training images is excluded, some are not square."""
+def faces(tmp_path: Path) -> Path:
+    """Photos of all sides, some not square, and the split that says so."""
     root = tmp_path / "faces"
-    write_photos(root, {"training/real": 9, "training/fake": 12, "test/real": 3, "test/fake": 3})
-    (root / "training/real/real_00008.jpg").write_bytes((root / "test/real/real_00000.jpg").read_bytes())
-    photo(77, 90, 50).save(root / "training/real/real_00007.jpg")
-    photo(78, 30, 64).save(root / "test/fake/mid_1_0010.jpg")
+    root.mkdir()
+    rows = []
+    for number, (side, size) in enumerate(ROWS):
+        path = root / f"{number}.jpg"
+        photo(number, *size).save(path)
+        rows.append(image(number, number % 2, path=path.name, side=side, sha256=sha256_of(path)))
+    write_rows(tmp_path / "split.csv", SplitRecord, rows)
     (tmp_path / "params.yaml").write_text(PARAMS)
-    params = ("--params", tmp_path / "params.yaml")
-    tables = (
-        "--images",
-        tmp_path / "images.csv",
-        "--rejected",
-        tmp_path / "rejected.csv",
-        "--metrics",
-        tmp_path / "index.json",
-    )
-    assert command(index, root, *tables, *params).status == 0
-    sides = ("--split", tmp_path / "split.csv", "--metrics", tmp_path / "split.json")
-    assert command(split, tmp_path / "images.csv", *sides, *params).status == 0
     return root
 
 
@@ -58,15 +56,14 @@ def run(command: Command, arguments: list[str]) -> Callable[[], Outcome]:
 def test_row_i_is_the_sides_ith_image_as_anybody_reads_it(run: Callable[[], Outcome], faces: Path, tmp_path: Path) -> None:
     assert run() == Outcome(0, "", "")
     records = read_rows(tmp_path / "split.csv", SplitRecord)
-    assert sum(record.side == "excluded" for record in records) == 1
-    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == ["test.npy", "train.npy", "valid.npy"]
-    for side, px in SIDES:
+    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == ["train.npy", "valid.npy"]
+    for side, px in SIDES.items():
         images = np.load(tmp_path / f"packed/{side}.npy", mmap_mode="r")
         members = [record for record in records if record.side == side]
         assert images.shape == (len(members), px, px, 3)
         assert images.dtype == np.uint8
-        for image, record in zip(images, members, strict=True):
-            assert (image == fit(read_image(faces / record.path), px)).all()
+        for pixels, record in zip(images, members, strict=True):
+            assert (pixels == fit(read_image(faces / record.path), px)).all()
 
 
 def test_packing_again_gives_the_same_bytes(run: Callable[[], Outcome], tmp_path: Path) -> None:
@@ -87,14 +84,20 @@ def test_packing_again_gives_the_same_bytes(run: Callable[[], Outcome], tmp_path
 def test_a_file_that_changed_since_is_named(
     run: Callable[[], Outcome], faces: Path, tmp_path: Path, harm: Callable[[Path], object], reason: str
 ) -> None:
-    path = faces / "test/real/real_00001.jpg"
+    path = faces / "6.jpg"
     harm(path)
     assert run() == Outcome(1, "", f"error: {path}: {reason}\n")
-    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == ["train.npy", "valid.npy"]
+    assert [path.name for path in (tmp_path / "packed").iterdir()] == ["train.npy"]
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_test_and_excluded_photos_are_not_even_opened(run: Callable[[], Outcome], faces: Path, number: int) -> None:
+    (faces / f"{number}.jpg").unlink()
+    assert run().status == 0
 
 
 def small_files_only() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_half_file(arguments: list[str], tmp_path: Path) -> None:
@@ -122,4 +125,4 @@ def test_a_nonsense_parameter_exits_2(run: Callable[[], Outcome], tmp_path: Path
 def test_help_says_what_it_does(command: Command) -> None:
     outcome = command(pack, "--help")
     assert outcome.status == 0
-    assert "Decode each image once" in outcome.out
+    assert "Decode each train and valid image once" in outcome.out

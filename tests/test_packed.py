@@ -5,34 +5,15 @@ import pytest
 
 from stages.errors import FakefaceError
 from stages.packed import load_side
-from stages.records import Bit, Side, SplitRecord, write_rows
-
-
-def record(name: str, label: Bit, side: Side) -> SplitRecord:
-    return SplitRecord(
-        path=name,
-        sha256=name,
-        label=label,
-        difficulty="mid" if label else "",
-        left_eye=None,
-        right_eye=None,
-        nose=None,
-        mouth=None,
-        width=600,
-        height=600,
-        bytes=1,
-        luma_quantisation_sum=None,
-        subset="",
-        side=side,
-    )
-
+from stages.records import SplitRecord, write_rows
+from tests.split_rows import image
 
 ROWS = [
-    record("a.jpg", 1, "train"),
-    record("b.jpg", 0, "valid"),
-    record("c.jpg", 0, "train"),
-    record("d.jpg", 0, "excluded"),
-    record("e.jpg", 1, "train"),
+    image(0, 1, path="a.jpg", side="train"),
+    image(1, 0, path="b.jpg", side="valid"),
+    image(2, 0, path="c.jpg", side="train"),
+    image(3, 0, path="d.jpg", side="excluded"),
+    image(4, 1, path="e.jpg", side="train"),
 ]
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
 
@@ -84,5 +65,5 @@ def test_an_array_of_objects_is_refused_and_runs_no_code(split: Path, tmp_path: 
 
 def test_a_missing_file_is_named(split: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
-        load_side(tmp_path / "packed", split, "test")
-    assert caught.value.filename == str(tmp_path / "packed/test.npy")
+        load_side(tmp_path / "packed", split, "valid")
+    assert caught.value.filename == str(tmp_path / "packed/valid.npy")
