@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from stages import intervals, scores
-from stages.intervals import Interval, Weights
+from stages.intervals import Weights
 from stages.records import FAKE, Side, SplitRecord
 from stages.scores import Labels, Probabilities, Verdicts
 
@@ -36,15 +36,25 @@ def comparison(
 def comparison_sentence(found: Mapping[str, Any], images: int) -> str:
     """Who is ahead, by how much, and whether that is more than chance."""
     auc, accuracy, p_value = found["roc_auc"], found["accuracy"], found["mcnemar"]["p_value"]
-    ahead = "BCE" if auc["difference"] < 0 else "Cross-entropy"
-    sign = -1 if auc["difference"] < 0 else 1
-    low, high = sorted(sign * end for end in auc["interval"] or (np.nan, np.nan))
-    in_accuracy = sign * accuracy["difference"]
-    words = f"{in_accuracy:.3f}" if in_accuracy >= 0 else f"behind by {-in_accuracy:.3f}"
+    one, other, sign = ("bce", "ce", -1) if auc["difference"] < 0 else ("ce", "bce", 1)
+    low, high = sorted(sign * end for end in auc["interval"])
+    in_auc, in_accuracy = _standing(sign * auc["difference"]), _standing(sign * accuracy["difference"])
+    if in_auc == "level":
+        in_auc = f"level with {NAMES[other]}"
+    if in_auc.startswith("ahead"):
+        in_accuracy = in_accuracy.removeprefix("ahead by ")
+    name = NAMES[one][0].upper() + NAMES[one][1:]
+    p = "p < 0.01" if p_value < 0.01 else f"p = {p_value:.2f}"
     return (
-        f"{ahead} is ahead by {sign * auc['difference']:.3f} in AUC (95 % interval {low:.3f} to {high:.3f}) and {words} in "
-        f"accuracy; McNemar p = {_p_value(p_value)}: on these {images} images {_verdict(found)}."
+        f"{name} is {in_auc} in AUC (95 % interval {low:z.3f} to {high:z.3f}) and {in_accuracy} in accuracy; "
+        f"McNemar {p}: on these {images} images {_verdict(found)}."
     )
+
+
+def _standing(difference: float) -> str:
+    if f"{abs(difference):.3f}" == "0.000":
+        return "level"
+    return f"ahead by {difference:.3f}" if difference > 0 else f"behind by {-difference:.3f}"
 
 
 def _verdict(found: Mapping[str, Any]) -> str:
@@ -60,12 +70,8 @@ def _verdict(found: Mapping[str, Any]) -> str:
     return "the difference means nothing"
 
 
-def _without_zero(interval: Interval) -> bool:
-    return interval is not None and (interval[0] > 0 or interval[1] < 0)
-
-
-def _p_value(p_value: float) -> str:
-    return f"{p_value:.2f}" if p_value >= 0.01 else "below 0.01"
+def _without_zero(interval: list[float]) -> bool:
+    return interval[0] > 0 or interval[1] < 0
 
 
 def shift(images: Mapping[Side, Sequence[SplitRecord]], verdicts: Mapping[str, Mapping[Side, Verdicts]]) -> dict[str, Any]:
@@ -94,9 +100,9 @@ def reweighted_accuracy(images: Sequence[SplitRecord], verdicts: Verdicts, other
 
 def shift_sentence(fake_share: Mapping[str, float], found: Mapping[str, Mapping[str, float | None]]) -> str:
     """What the sides' mix alone makes of the accuracy at threshold 0.5."""
-    sides = f"{fake_share['valid']:.0%} of valid's images are fakes and {fake_share['test']:.0%} of test's"
+    sides = f"Of valid's images {100 * fake_share['valid']:.0f} % are fakes, of test's {100 * fake_share['test']:.0f} %"
     if any(of_model["valid_accuracy_with_test_mix"] is None for of_model in found.values()):
-        return f"{sides}; some of test's difficulties are not in valid, so that accuracies on both cannot be compared."
+        return f"{sides}; some of test's difficulties are not on valid, so the two accuracies cannot be compared."
     parts = [
         f"{of_model['valid_accuracy_with_test_mix']:.3f} instead of {of_model['valid_accuracy']:.3f} for {NAMES[objective]} "
         f"(on test {of_model['test_accuracy']:.3f})"

@@ -9,6 +9,8 @@ writes  METRICS: evaluate.json, the candidate's headline; scores.json, everythin
 import argparse
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,13 +18,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from stages import intervals, scores
-from stages.baselines import BASELINES, baseline_p_fake
+from stages.baselines import baseline_scores
 from stages.comparison import comparison, shift
-from stages.detector import CARD_FILE
 from stages.errors import FakefaceError, run_as_command
 from stages.intervals import Weights
 from stages.params import STRICT, load_params
-from stages.predictions import JUDGED_SIDES, Judged, load_images, load_perturbed, load_predictions
+from stages.predictions import JUDGED_SIDES, Card, Judged, load_card, load_images, load_perturbed, load_predictions
 from stages.records import (
     FAKE,
     LABEL_NAMES,
@@ -74,13 +75,6 @@ class ReliabilityRecord:
     images: int
 
 
-class Card(NamedTuple):
-    """What was fitted to valid for one model."""
-
-    temperature: float
-    thresholds: dict[ThresholdName, float]
-
-
 class Paths(NamedTuple):
     split: Path
     split_counts: Path
@@ -96,11 +90,11 @@ def model_scores(
     perturbed: Mapping[str, Probabilities],
     masks: Mapping[str, Mapping[str, Mask]],
     card: Card,
-    name: ThresholdName,
+    chosen: ThresholdName,
     weights: Weights,
 ) -> dict[str, Any]:
-    """Everything about one model; verdicts are those of the threshold `name`, argmax_rule is the notebook's."""
-    test, threshold = sides["test"], card.thresholds[name]
+    """Everything about one model; verdicts are those of the threshold `chosen`, argmax_rule is the notebook's."""
+    test, threshold = sides["test"], card.thresholds[chosen]
     verdicts = test.p_fake >= threshold
     return {
         "temperature": card.temperature,
@@ -165,31 +159,12 @@ def perturbed_scores(labels: Labels, p_fake: Probabilities, threshold: float, we
     }
 
 
-def baseline_scores(
-    train: Sequence[SplitRecord], test: Sequence[SplitRecord], labels: Labels, weights: Weights
-) -> dict[str, Any]:
-    """Of each baseline the scores that a model has to beat."""
-    found = {}
-    for name in BASELINES:
-        p_fake = baseline_p_fake(name, train, test)
-        verdicts = p_fake >= 0.5
-        found[name] = {
-            "accuracy": scores.accuracy(labels, verdicts),
-            "roc_auc": scores.roc_auc(labels, p_fake),
-            "intervals": {
-                "accuracy": intervals.interval(intervals.accuracy(labels, verdicts, weights)),
-                "roc_auc": intervals.interval(intervals.roc_auc(labels, p_fake, weights)),
-            },
-        }
-    return found
-
-
 def all_scores(
     images: Mapping[Side, Sequence[SplitRecord]],
     judged: Mapping[str, Mapping[Side, Judged]],
     perturbed: Mapping[str, Mapping[str, Probabilities]],
     cards: Mapping[str, Card],
-    name: ThresholdName,
+    chosen: ThresholdName,
     params: EvaluateParams,
 ) -> dict[str, Any]:
     """Both models' scores, the baselines', and what the differences mean."""
@@ -198,32 +173,23 @@ def all_scores(
     weights = intervals.resample([image.group for image in test], params.resamples, params.seed)
     masks = slices(test, [image for side in images.values() for image in side])
     p_fake = {objective: sides["test"].p_fake for objective, sides in judged.items()}
-    verdicts = {objective: p_fake[objective] >= cards[objective].thresholds[name] for objective in judged}
+    verdicts = {objective: p_fake[objective] >= cards[objective].thresholds[chosen] for objective in judged}
     return {
         "test_images": len(test),
         "test_groups": len({image.group for image in test}),
         "resamples": params.resamples,
-        "threshold": name,
+        "threshold": chosen,
         **{
-            objective: model_scores(sides, perturbed[objective], masks, cards[objective], name, weights)
+            objective: model_scores(sides, perturbed[objective], masks, cards[objective], chosen, weights)
             for objective, sides in judged.items()
         },
-        "baselines": baseline_scores(images["train"], test, labels, weights),
+        "baselines": baseline_scores(images["train"], test, weights),
         "comparison": comparison(labels, p_fake, verdicts, weights),
         "shift": shift(
             images,
             {objective: {side: of.p_fake >= 0.5 for side, of in sides.items()} for objective, sides in judged.items()},
         ),
     }
-
-
-def load_card(folder: Path) -> Card:
-    """Raises FakefaceError where the model's card has no temperature or thresholds."""
-    card = read_json(folder / CARD_FILE)
-    try:
-        return Card(float(card["temperature"]), {name: float(value) for name, value in card["thresholds"].items()})
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise FakefaceError(f"{folder / CARD_FILE}: no temperature and thresholds: train again") from None
 
 
 def write_plots(folder: Path, judged: Mapping[str, Judged], found: Mapping[str, Any]) -> None:
@@ -249,14 +215,22 @@ def run(paths: Paths, loss: ObjectiveName, threshold: ThresholdName, params: Eva
     judged = load_predictions(paths.predictions, images)
     perturbed = load_perturbed(paths.perturbed, images["test"])
     cards = {objective: load_card(paths.models / objective) for objective in OBJECTIVE_NAMES}
-    data = "sample" if read_json(paths.index_counts)["is_sample"] else "photos"
-    pairs = read_json(paths.split_counts)["related"]["pairs_across_sides"]
+    data = "sample" if _count(paths.index_counts, "is_sample") else "photos"
+    pairs = _count(paths.split_counts, "related", "pairs_across_sides")
     found = all_scores(images, judged, perturbed, cards, threshold, params)
     headline = {name: found[loss]["test"][name] for name in scores.HEADLINE}
     about = {"loss": loss, "data": data, "test_images": found["test_images"]}
     write_json(paths.metrics / "evaluate.json", about | headline | {"pairs_across_sides": pairs})
     write_json(paths.metrics / "scores.json", {"data": data, "pairs_across_sides": pairs} | found)
     write_plots(paths.metrics / "plots", {objective: sides["test"] for objective, sides in judged.items()}, found)
+
+
+def _count(path: Path, *keys: str) -> int:
+    """What an earlier stage counted, under keys within keys."""
+    try:
+        return int(reduce(getitem, keys, read_json(path)))
+    except (KeyError, TypeError, ValueError):
+        raise FakefaceError(f"{path}: {'.'.join(keys)}: missing: run `dvc repro`") from None
 
 
 def main(argv: list[str]) -> None:

@@ -41,7 +41,7 @@ def interval(values: Values) -> Interval:
 
 
 def all_intervals(labels: Labels, p_fake: Probabilities, verdicts: Verdicts, weights: Weights) -> dict[str, Interval]:
-    """The interval of each of `scores.NAMES`."""
+    """The interval of each of `scores.NAMES`; ECE's lies too high, as a resample's bins are less even than the images'."""
     return {name: interval(SCORES[name](labels, p_fake if name in OF_P_FAKE else verdicts, weights)) for name in NAMES}
 
 

@@ -1,13 +1,25 @@
 """What both models make of the images, as arrays: joined to the images' records and checked against them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from stages.detector import CARD_FILE
 from stages.errors import FakefaceError
-from stages.records import OBJECTIVE_NAMES, PerturbedRecord, PredictionRecord, Side, SplitRecord, read_rows
+from stages.records import (
+    OBJECTIVE_NAMES,
+    THRESHOLD_NAMES,
+    PerturbedRecord,
+    PredictionRecord,
+    Side,
+    SplitRecord,
+    read_json,
+    read_rows,
+)
 from stages.scores import Labels, Probabilities, Verdicts
 
 JUDGED_SIDES: tuple[Side, ...] = ("train", "valid", "test")
@@ -26,6 +38,13 @@ class Judged:
     argmax_verdicts: Verdicts
 
 
+class Card(NamedTuple):
+    """What `train` chose for one model on the valid images: `thresholds` by name."""
+
+    temperature: float
+    thresholds: dict[str, float]
+
+
 def load_images(split: Path) -> dict[Side, list[SplitRecord]]:
     """Each side's images in the order of their paths, so that no result depends on the order of rows."""
     records = sorted(read_rows(split, SplitRecord), key=lambda record: record.path)
@@ -38,7 +57,7 @@ def load_predictions(path: Path, images: Mapping[Side, Sequence[SplitRecord]]) -
     Raises:
         FakefaceError: the file is not about these images, or a p_fake is no probability.
     """
-    rows = {side: [] for side in JUDGED_SIDES}  # type: dict[Side, list[PredictionRecord]]
+    rows: dict[Side, list[PredictionRecord]] = {side: [] for side in JUDGED_SIDES}
     for row in sorted(read_rows(path, PredictionRecord), key=lambda row: row.path):
         rows.setdefault(row.side, []).append(row)
     expected = [(record.path, record.side, record.label) for side in JUDGED_SIDES for record in images[side]]
@@ -57,11 +76,20 @@ def load_perturbed(path: Path, test: Sequence[SplitRecord]) -> dict[str, dict[st
         rows.setdefault(row.perturbation, []).append(row)
     for found in rows.values():
         found.sort(key=lambda row: row.path)
-        _check_same(path, [record.path for record in test], [row.path for row in found])
+        _check_same(path, [(record.path,) for record in test], [(row.path,) for row in found])
     return {
         objective: {name: _p_fake(path, f"{objective}_p_fake", found) for name, found in rows.items()}
         for objective in OBJECTIVE_NAMES
     }
+
+
+def load_card(folder: Path) -> Card:
+    """Raises FakefaceError where the model's card has no temperature or thresholds."""
+    card = read_json(folder / CARD_FILE)
+    try:
+        return Card(float(card["temperature"]), {name: float(card["thresholds"][name]) for name in THRESHOLD_NAMES})
+    except (KeyError, TypeError, ValueError):
+        raise FakefaceError(f"{folder / CARD_FILE}: no temperature and thresholds: train again") from None
 
 
 def _judged(path: Path, objective: str, rows: Sequence[PredictionRecord]) -> Judged:
@@ -80,6 +108,8 @@ def _p_fake(path: Path, column: str, rows: Sequence[PredictionRecord] | Sequence
     return values
 
 
-def _check_same(path: Path, expected: Sequence[object], found: Sequence[object]) -> None:
+def _check_same(path: Path, expected: Sequence[tuple[Any, ...]], found: Sequence[tuple[Any, ...]]) -> None:
+    """Each is what is known of an image, its path first."""
     if expected != found:
-        raise FakefaceError(f"{path}: {len(found)} images, not the {len(expected)} of the split: run `infer` again")
+        odd = (Counter(expected) - Counter(found)) + (Counter(found) - Counter(expected))
+        raise FakefaceError(f"{path}: {min(odd)[0]}: not as in the split: run `infer` again")
