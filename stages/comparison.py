@@ -8,10 +8,9 @@ import numpy as np
 
 from stages import intervals, scores
 from stages.intervals import Weights
-from stages.records import FAKE, Side, SplitRecord
+from stages.records import FAKE, SHORT_NAMES, Side, SplitRecord
 from stages.scores import Labels, Probabilities, Verdicts
 
-NAMES = {"ce": "cross-entropy", "bce": "BCE"}
 SIGNIFICANT = 0.05
 
 
@@ -40,10 +39,10 @@ def comparison_sentence(found: Mapping[str, Any], images: int) -> str:
     low, high = sorted(sign * end for end in auc["interval"])
     in_auc, in_accuracy = _standing(sign * auc["difference"]), _standing(sign * accuracy["difference"])
     if in_auc == "level":
-        in_auc = f"level with {NAMES[other]}"
+        in_auc = f"level with {SHORT_NAMES[other]}"
     if in_auc.startswith("ahead"):
         in_accuracy = in_accuracy.removeprefix("ahead by ")
-    name = NAMES[one][0].upper() + NAMES[one][1:]
+    name = SHORT_NAMES[one][0].upper() + SHORT_NAMES[one][1:]
     p = "p < 0.01" if p_value < 0.01 else f"p = {p_value:.2f}"
     return (
         f"{name} is {in_auc} in AUC (95 % interval {low:z.3f} to {high:z.3f}) and {in_accuracy} in accuracy; "
@@ -104,7 +103,7 @@ def shift_sentence(fake_share: Mapping[str, float], found: Mapping[str, Mapping[
     if any(of_model["valid_accuracy_with_test_mix"] is None for of_model in found.values()):
         return f"{sides}; some of test's difficulties are not on valid, so the two accuracies cannot be compared."
     parts = [
-        f"{of_model['valid_accuracy_with_test_mix']:.3f} instead of {of_model['valid_accuracy']:.3f} for {NAMES[objective]} "
+        f"{of_model['valid_accuracy_with_test_mix']:.3f} instead of {of_model['valid_accuracy']:.3f} for {SHORT_NAMES[objective]} "
         f"(on test {of_model['test_accuracy']:.3f})"
         for objective, of_model in found.items()
     ]

@@ -38,8 +38,8 @@ class Detector:
         return p_fake, logits
 
 
-def load_detector(folder: Path) -> Detector:
-    """The detector that `train` left in a folder.
+def load_detector(folder: Path, threads: int | None = None) -> Detector:
+    """The detector that `train` left in a folder, on so many threads; on all cores where none are named.
 
     Raises:
         FakefaceError: the folder or a file in it is missing or damaged.
@@ -54,7 +54,7 @@ def load_detector(folder: Path) -> Detector:
             raise FakefaceError(f"{folder / CARD_FILE}: {key}: missing")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
     try:
         session = onnxruntime.InferenceSession(folder / NETWORK_FILE, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base

@@ -23,6 +23,7 @@ PARTS = ("left_eye", "right_eye", "nose", "mouth")
 
 OBJECTIVE_NAMES = ("ce", "bce")
 ObjectiveName = Literal["ce", "bce"]
+SHORT_NAMES = {"ce": "cross-entropy", "bce": "BCE"}
 THRESHOLD_NAMES = ("half", "balanced_accuracy", "few_false_alarms")
 ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
 

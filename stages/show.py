@@ -10,11 +10,10 @@ from textwrap import fill
 from typing import Any
 
 from stages.errors import FakefaceError, run_as_command
-from stages.records import OBJECTIVE_NAMES, read_json
+from stages.records import OBJECTIVE_NAMES, SHORT_NAMES, read_json
 
 COLUMNS = ("accuracy", "roc_auc")
 ROWS = ("average_precision", "equal_error_rate", "brier", "ece", "precision", "recall", "f1")
-NAMES = {"ce": "cross-entropy", "bce": "BCE"}
 BASELINES = {"majority_class": "majority class", "jpeg_header": "JPEG header alone", "file_size": "file size alone"}
 THRESHOLDS = {
     "half": "p_fake 0.5",
@@ -49,14 +48,16 @@ def ranking(found: dict[str, Any]) -> Iterator[str]:
     """A row per model and per baseline, which the models have to beat; a column per score."""
     yield _row("", COLUMNS)
     for name in OBJECTIVE_NAMES:
-        yield _row(NAMES[name], (_number(found[name]["test"][score], found[name]["intervals"][score]) for score in COLUMNS))
+        yield _row(
+            SHORT_NAMES[name], (_number(found[name]["test"][score], found[name]["intervals"][score]) for score in COLUMNS)
+        )
     for name, of in found["baselines"].items():
         yield _row(f"to beat: {BASELINES[name]}", (_number(of[score], of["intervals"][score]) for score in COLUMNS))
 
 
 def details(models: list[dict[str, Any]]) -> Iterator[str]:
     """A row per score; a column per model."""
-    yield _row("", (NAMES[name] for name in OBJECTIVE_NAMES))
+    yield _row("", (SHORT_NAMES[name] for name in OBJECTIVE_NAMES))
     for name in ROWS:
         yield _row(name, (_number(model["test"][name], model["intervals"][name]) for model in models))
     for side in ("train", "valid"):
