@@ -103,8 +103,8 @@ def shift_sentence(fake_share: Mapping[str, float], found: Mapping[str, Mapping[
     if any(of_model["valid_accuracy_with_test_mix"] is None for of_model in found.values()):
         return f"{sides}; some of test's difficulties are not on valid, so the two accuracies cannot be compared."
     parts = [
-        f"{of_model['valid_accuracy_with_test_mix']:.3f} instead of {of_model['valid_accuracy']:.3f} for {SHORT_NAMES[objective]} "
-        f"(on test {of_model['test_accuracy']:.3f})"
+        f"{of_model['valid_accuracy_with_test_mix']:.3f} instead of {of_model['valid_accuracy']:.3f} "
+        f"for {SHORT_NAMES[objective]} (on test {of_model['test_accuracy']:.3f})"
         for objective, of_model in found.items()
     ]
     return (

@@ -41,6 +41,7 @@ split_records = st.builds(
     luma_quantisation_sum=st.none() | st.integers(),
     subset=st.sampled_from(["training", "test", ""]),
     side=st.sampled_from(get_args(Side)),
+    group=text,
 )
 RECORD = ImageRecord("real/새 사진, 1.jpg", "c0ffee", 0, "", None, None, None, None, 600, 400, 9, 406, "")
 
@@ -54,7 +55,7 @@ def test_rows_read_back_as_written(tmp_path_factory: pytest.TempPathFactory, row
 
 def test_a_table_with_more_columns_serves(tmp_path: Path) -> None:
     path = tmp_path / "split.csv"
-    write_rows(path, SplitRecord, [SplitRecord(**vars(RECORD), side="train")])
+    write_rows(path, SplitRecord, [SplitRecord(**vars(RECORD), side="train", group="c0ffee")])
     assert read_rows(path, ImageRecord) == [RECORD]
 
 
