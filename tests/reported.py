@@ -1,0 +1,188 @@
+"""All that `report` reads, as the stages before it leave it: `evaluate` and `split`'s counts are the real ones."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit
+
+from stages import evaluate, split
+from stages.calibration import chosen_thresholds, fitted_temperature, tempered
+from stages.evaluate import EvaluateParams
+from stages.params import load_params
+from stages.perturbations import PERTURBATIONS
+from stages.records import (
+    FAKE,
+    OBJECTIVE_NAMES,
+    PARTS,
+    REAL,
+    EpochRecord,
+    PairRecord,
+    PerturbedRecord,
+    PredictionRecord,
+    SplitRecord,
+    write_json,
+    write_rows,
+)
+from tests.checkout import PROJECT
+from tests.conftest import DIFFICULTIES, photo
+
+COUNTS = {"train": 60, "valid": 24, "test": 40}
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+EPOCHS = 5
+
+
+@dataclass(frozen=True)
+class Results:
+    """A folder of results, with the photos that they are about."""
+
+    root: Path
+
+    def arguments(self) -> list[str]:
+        """Of `python -m stages.report`."""
+        options = {
+            "--split": "data/split.csv",
+            "--predictions": "data/predictions.csv",
+            "--models": "models",
+            "--metrics": "metrics",
+            "--page": "metrics/report.html",
+            "--card": "docs/model-card.md",
+            "--params": "params.yaml",
+        }
+        words = [word for name, path in options.items() for word in (name, str(self.root / path))]
+        return [str(self.root / "photos"), *words]
+
+    @property
+    def page(self) -> str:
+        return (self.root / "metrics/report.html").read_text(encoding="utf-8")
+
+
+def images(counts: dict[str, int] = COUNTS) -> list[SplitRecord]:
+    """Half real, half fake on each side, all unrelated."""
+    found = []
+    for number, side in enumerate(side for side, count in counts.items() for _ in range(count)):
+        label = FAKE if number % 2 else REAL
+        bits: list[Any] = [int(bit) for bit in f"{number % 15 + 1:04b}"] if label else [None] * 4
+        difficulty = DIFFICULTIES[number % 3] if label else ""
+        folder = "test" if side == "test" else "training"
+        name = f"{difficulty}_{number}_{''.join(map(str, bits))}.jpg" if label else f"real_{number:05}.jpg"
+        path = f"{folder}/{'fake' if label else 'real'}/{name}"
+        sha256 = f"{number:064x}"
+        facts = dict(zip(PARTS, bits, strict=True)) | {"width": 48, "height": 48, "bytes": 900 + number, "subset": folder}
+        facts |= {"label": label, "difficulty": difficulty, "luma_quantisation_sum": 406, "side": side, "group": sha256}
+        found.append(SplitRecord(path=path, sha256=sha256, **facts))
+    return found
+
+
+def write_results(
+    root: Path, rows: Sequence[SplitRecord], *, is_sample: bool = True, pairs: Sequence[PairRecord] = (), skill: float = 2.0
+) -> Results:
+    """Results on these images, by models that tell fakes by `skill` deviations of p_fake's log-odds."""
+    (root / "params.yaml").parent.mkdir(parents=True, exist_ok=True)
+    (root / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
+    write_rows(root / "data/split.csv", SplitRecord, rows)
+    judged = [row for row in rows if row.side != "excluded"]
+    _write_predictions(root, judged, skill)
+    _write_counts(root, rows, pairs, is_sample=is_sample)
+    for objective in OBJECTIVE_NAMES:
+        _write_training(root, objective)
+    metrics, data = root / "metrics", root / "data"
+    paths = evaluate.Paths(
+        data / "split.csv",
+        metrics / "split.json",
+        metrics / "index.json",
+        root / "models",
+        data / "predictions.csv",
+        data / "perturbed.csv",
+        metrics,
+    )
+    evaluate.run(paths, "ce", "half", EvaluateParams(seed=0, resamples=100))
+    return Results(root)
+
+
+def write_photos_of(root: Path, rows: Sequence[SplitRecord]) -> None:
+    """A picture for each test image."""
+    for number, row in enumerate(rows):
+        if row.side == "test":
+            path = root / "photos" / row.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            photo(number).save(path, "JPEG")
+
+
+def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.array([row.label for row in rows])
+    sides = np.array([row.side for row in rows])
+    base = rng.normal(size=len(rows))
+    raw, calibrated = {}, {}
+    for objective in OBJECTIVE_NAMES:
+        strength = np.where(sides == "train", 2 * skill, skill)
+        raw[objective] = expit(2 * ((labels - 0.5) * strength + 0.8 * base + 0.6 * rng.normal(size=len(rows))))
+        valid = sides == "valid"
+        temperature = fitted_temperature(labels[valid], raw[objective][valid])
+        calibrated[objective] = tempered(raw[objective], temperature)
+        card = {
+            "objective": objective,
+            "arch": "efficientnet_lite0",
+            "image_px": 32,
+            "is_sample": True,
+            "best_epoch": EPOCHS - 1,
+            "temperature": temperature,
+            "thresholds": chosen_thresholds(labels[valid], calibrated[objective][valid]),
+        }
+        write_json(root / "models" / objective / "model.json", card)
+    columns = {f"{name}_p_fake": calibrated[name] for name in OBJECTIVE_NAMES}
+    columns |= {f"{name}_raw_p_fake": raw[name] for name in OBJECTIVE_NAMES}
+    predictions = [
+        PredictionRecord(
+            path=row.path,
+            side=row.side,
+            label=row.label,
+            **{name: float(values[position]) for name, values in columns.items()},
+            bce_argmax=1 if raw["bce"][position] > 0.6 else 0,
+        )
+        for position, row in enumerate(rows)
+    ]
+    write_rows(root / "data/predictions.csv", PredictionRecord, predictions)
+    perturbed = []
+    for number, perturbation in enumerate(PERTURBATIONS, 1):
+        for position in np.flatnonzero(sides == "test").tolist():
+            odds = [logit(calibrated[name][position]) + rng.normal() * number / 3 for name in OBJECTIVE_NAMES]
+            perturbed.append(PerturbedRecord(rows[position].path, perturbation, *map(float, expit(odds))))
+    write_rows(root / "data/perturbed.csv", PerturbedRecord, perturbed)
+
+
+def _write_counts(root: Path, rows: Sequence[SplitRecord], pairs: Sequence[PairRecord], *, is_sample: bool) -> None:
+    metrics = root / "metrics"
+    params = load_params(root / "params.yaml", "split", split.SplitParams)
+    write_json(metrics / "split.json", split.summary(rows, pairs, params))
+    fakes = sum(row.label for row in rows)
+    index = {"images": len(rows), "real": len(rows) - fakes, "fake": fakes, "duplicates": 0, "rejected": 1}
+    write_json(metrics / "index.json", index | {"is_sample": is_sample})
+    relate = {"pairs": len(pairs), "pairs_bytes": 0, "pairs_pixels": 0, "pairs_photo": len(pairs), "pairs_mirrored": 0}
+    relate |= {"groups": len(pairs), "images_in_groups": 2 * len(pairs), "largest_group": 2, "groups_real_and_fake": 0}
+    write_json(metrics / "relate.json", relate | {"groups_training_and_test": 0})
+    write_json(metrics / "stats.json", {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2], "images": COUNTS["train"]})
+
+
+def _write_training(root: Path, objective: str) -> None:
+    """A history that overfits, its summary and its run record."""
+    start = 0.70 if objective == "ce" else 0.66
+    epochs = [
+        EpochRecord(number, start / number**0.8, start / number**0.35 + 0.02, 0.5 + 0.09 * number, accuracy, 1e-3)
+        for number, accuracy in zip(range(1, EPOCHS + 1), (0.55, 0.62, 0.70, 0.75, 0.74), strict=True)
+    ]
+    write_rows(root / f"metrics/{objective}_history.csv", EpochRecord, epochs)
+    summary = {"best_epoch": EPOCHS - 1, "epochs": EPOCHS, "train_loss": 0.2, "valid_loss": 0.4}
+    write_json(root / f"metrics/train_{objective}.json", summary | {"train_accuracy": 0.9, "valid_accuracy": 0.75})
+    tags = {"device": "AMD EPYC", "device.type": "cpu", "device.precision": "bf16", "device.threads": "2"}
+    tags |= {"version.torch": "2.13.0", "version.python": "3.11.2", "mlflow.source.git.commit": COMMIT}
+    told = [
+        asdict(epoch) | {"epoch_s": 6.5, "images_per_second": 90.0, "timestamp_ms": 1_790_000_000_000 + 7000 * epoch.epoch}
+        for epoch in epochs
+    ]
+    run_record = {"training_id": f"training of {objective}", "stage": f"train_{objective}", "started_ms": 1_790_000_000_000}
+    run_record |= {"params": {"train.lr": 1e-3}, "tags": tags, "epochs": told, "best_epoch": EPOCHS - 1}
+    write_json(root / f"models/{objective}/run.json", run_record | {"memory": {"peak_memory_mib": 700.0}})
