@@ -37,7 +37,8 @@ Read `dvc.yaml` first. A module that runs bears the name of its stage, a verb; a
     baselines        what can be told without looking at the picture
     comparison       whether a difference means anything
     figures          pictures of it, drawn with matplotlib
-    pages            the report and the model card, from templates
+    mistakes         what a model judges wrong and is surest about
+    pages            the report and the model card: templates filled in, and what they say in words
     tracking         what MLflow is told
     records          the tables and JSON files that the stages exchange
     params           params.yaml, checked
