@@ -49,9 +49,10 @@ AFTER_TRAINING = [
 """What dvc.yaml runs once both models are there; the last one tells MLflow."""
 
 
-def report(checkout: Checkout, **env: str) -> None:
+def report(checkout: Checkout, **changes: str) -> None:
+    told = Checkout(checkout.root, checkout.env | changes)
     for command in AFTER_TRAINING:
-        checkout.run(*shlex.split(command), **env)
+        told.run(*shlex.split(command))
 
 
 @contextmanager
