@@ -28,7 +28,7 @@ FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malg
 NAMES = {"ce": "cross-entropy", "bce": "BCE on output 1"}
 PAGE_COLOURS = {"#000000": "currentColor"} | {colour: f"var(--{objective})" for objective, colour in COLOURS.items()}
 """What a page calls the colours of an SVG, so that they suit its light and its dark side."""
-CHANCE, DODGE = "#808080", 0.17
+CHANCE, DODGE, TITLE_PT = "#808080", 0.17, 11
 
 Row = Mapping[str, Any]
 """A name, and each model's `roc_auc` with its `roc_auc_interval`; None where they are not defined."""
@@ -77,7 +77,8 @@ def confusion_figure(matrix: Sequence[Sequence[int]], title: str) -> Figure:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=15)
     axes.set(xticks=(0, 1), yticks=(0, 1), xticklabels=LABEL_NAMES, yticklabels=LABEL_NAMES)
-    axes.set(xlabel="verdict", ylabel="label", title=title)
+    axes.set(xlabel="verdict", ylabel="label")
+    figure.suptitle(title, fontsize=TITLE_PT)
     return figure
 
 
@@ -87,9 +88,9 @@ def curves_figure(histories: Mapping[str, Sequence[EpochRecord]], title: str) ->
     axes = figure.subplots()
     for objective, epochs in histories.items():
         _draw_losses(axes, objective, epochs)
-    axes.set(xlabel="epoch", ylabel="loss", title=title)
+    axes.set(xlabel="epoch", ylabel="loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _finish(axes)
+    _finish(axes, title)
     return figure
 
 
@@ -116,9 +117,9 @@ def roc_figure(
             axes.plot(*zip(*points, strict=True), color=COLOURS[objective], label=NAMES[objective])
     for objective, mark in marks.items():
         axes.plot(*mark, "o", color=COLOURS[objective], markersize=7, label=f"{NAMES[objective]}, its threshold")
-    axes.set(xlabel="real images called fake", ylabel="fakes found", title=title, aspect="equal")
+    axes.set(xlabel="real images called fake", ylabel="fakes found", aspect="equal")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    _finish(axes, "lower right")
+    _finish(axes, title, "lower right")
     return figure
 
 
@@ -133,9 +134,9 @@ def reliability_figure(bins: Mapping[str, Sequence[Mapping[str, Any]]], title: s
         axes.plot(p_fake, shares, color=COLOURS[objective], linewidth=1, label=NAMES[objective])
         areas = [140 * of_bin["images"] / most for of_bin in of_model]
         axes.scatter(p_fake, shares, s=areas, color=COLOURS[objective], alpha=0.7, linewidths=0)
-    axes.set(xlabel="p_fake as predicted", ylabel="share that is fake", title=title, aspect="equal")
+    axes.set(xlabel="p_fake as predicted", ylabel="share that is fake", aspect="equal")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    _finish(axes, "upper left")
+    _finish(axes, title, "upper left")
     return figure
 
 
@@ -155,9 +156,9 @@ def _intervals_figure(rows: Sequence[Row], title: str) -> Figure:
     axes.axvline(0.5, linestyle=":", color=CHANCE, label="chance")
     for number, objective in enumerate(COLOURS):
         _draw_intervals(axes, objective, [row[objective] for row in rows], (2 * number - 1) * DODGE)
-    axes.set(yticks=range(len(rows)), yticklabels=[row["name"] for row in rows], xlabel="AUC", title=title)
+    axes.set(yticks=range(len(rows)), yticklabels=[row["name"] for row in rows], xlabel="AUC")
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    _finish(axes, None)
+    _finish(axes, title, None)
     axes.grid(visible=False, axis="y")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
@@ -176,7 +177,9 @@ def _draw_intervals(axes: Axes, objective: str, measured: Sequence[Mapping[str, 
         axes.axvline(measured[0]["roc_auc"], color=colour, linewidth=0.8, alpha=0.5)
 
 
-def _finish(axes: Axes, legend: str | None = "best") -> None:
+def _finish(axes: Axes, title: str, legend: str | None = "best") -> None:
+    """The title is centred over the whole figure: over the axes alone a long one would be cut at the edge."""
+    axes.figure.suptitle(title, fontsize=TITLE_PT)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if legend:

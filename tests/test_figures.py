@@ -47,7 +47,7 @@ ROWS = [
 ]
 
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "confusion": lambda: confusion_figure([[210, 92], [61, 241]], "cross-entropy, test set"),
+    "confusion": lambda: confusion_figure([[210, 92], [61, 241]], "BCE on output 1, test set of the drawn sample"),
     "curves of one": lambda: curves_figure({"ce": HISTORIES["ce"]}, "cross-entropy"),
     "curves of both": lambda: curves_figure(HISTORIES, "Both models"),
     "ROC": lambda: roc_figure(ROC, {"ce": (0.1, 0.7)}, "ROC"),
@@ -55,7 +55,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "reliability": lambda: reliability_figure({"ce": BINS, "bce": BINS[:1]}, "Reliability"),
     "reliability of nothing": lambda: reliability_figure({"ce": [], "bce": []}, "Reliability"),
     "slices": lambda: slices_figure(ROWS, "Slices"),
-    "robustness": lambda: robustness_figure(ROWS[:1], "Robustness"),
+    "robustness": lambda: robustness_figure(ROWS[:1], "Robustness, test set of the drawn sample"),
     "one verdict": lambda: verdicts_figure(PHOTOS[:1]),
     "six verdicts": lambda: verdicts_figure(PHOTOS),
 }
@@ -84,6 +84,15 @@ def test_a_figure_is_a_png_to_look_at(tmp_path: Path, name: str) -> None:
         assert colours is not None
         assert len(colours) > 50
     assert [path.name for path in path.parent.iterdir()] == ["figure"]
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if "verdict" not in name])
+def test_no_title_is_cut_at_the_edge(name: str) -> None:
+    figure = FIGURES[name]()
+    figure.draw_without_rendering()
+    (title,) = figure.texts
+    box = title.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
 
 
 def test_both_models_curves_share_one_legend() -> None:

@@ -157,9 +157,10 @@ def test_every_picture_is_drawn(view: webdriver.Chrome) -> None:
     figures = view.execute_script(
         """
         return [...document.querySelectorAll('figure svg')].map(e => {
-          const box = e.getBoundingClientRect(), texts = [...e.querySelectorAll('text')].map(t => t.getBoundingClientRect());
-          return [box.width, box.height, texts.length,
-            texts.filter(t => t.left < box.left || t.right > box.right || t.top < box.top || t.bottom > box.bottom).length];
+          const box = e.getBoundingClientRect(), pad = parseFloat(getComputedStyle(e).paddingLeft);
+          const texts = [...e.querySelectorAll('text')].map(t => t.getBoundingClientRect());
+          const cut = texts.filter(t => t.left < box.left + pad - 1 || t.right > box.right - pad + 1);
+          return [box.width, box.height, texts.length, cut.length];
         })
         """
     )
