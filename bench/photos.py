@@ -1,0 +1,107 @@
+"""Photos, given or drawn, and a workspace in which the project's own stages have run on some of them."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from bench.rounds import PROJECT, Options
+from stages import compute_stats, index, pack, relate, sample, split, train
+from stages.params import load_params, read_yaml
+from stages.records import ImageRecord, SplitRecord, read_rows, write_rows
+
+DRAWN_PX = 600
+"""The side of the set's photos."""
+NOTEBOOK_RECIPE = PROJECT / "recipes/notebook.yaml"
+
+Changes = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with `photos` that are split, packed and counted, a params.yaml, and the paths that `train` takes."""
+
+    root: Path
+
+    @property
+    def photos(self) -> Path:
+        return self.root / "photos"
+
+    @property
+    def paths(self) -> train.Paths:
+        names = ("packed", "split.csv", "stats.json", "index.json", "model", "metrics.json", "history.csv", "params.yaml")
+        return train.Paths(*(self.root / name for name in names))
+
+    @property
+    def pack_params(self) -> pack.PackParams:
+        return load_params(self.paths.params, "pack", pack.PackParams)
+
+    def records(self, side: str) -> list[SplitRecord]:
+        return [record for record in read_rows(self.paths.split, SplitRecord) if record.side == side]
+
+
+def new_workspace(options: Options, recipe: Path, changes: Changes, valid_share: float | None) -> Workspace:
+    """`options.images` photos, a share of them valid and the others train; where none is told, apart as `split` has them."""
+    work = Workspace(Path(mkdtemp(dir=options.scratch)))
+    paths, images, relations, unread = work.paths, work.root / "images.csv", work.root / "relate", work.root / "unread"
+    link_photos(options, work.photos)
+    write_params(paths.params, recipe, {"model": {"weights": "random"}} | changes)
+    index_params = load_params(paths.params, "index", index.IndexParams)
+    index.run(work.photos, images, unread, paths.index_counts, index_params)
+    if valid_share is None:
+        relate.run(work.photos, images, relations, unread, load_params(paths.params, "relate", relate.RelateParams))
+        split.run(images, relations, paths.split, unread, load_params(paths.params, "split", split.SplitParams))
+    else:
+        first_train = round(valid_share * options.images)
+        write_rows(paths.split, SplitRecord, (_on_a_side(row, first_train) for row in read_rows(images, ImageRecord)))
+    pack.run(work.photos, paths.split, paths.packed, work.pack_params)
+    compute_stats.run(paths.packed / "train.npy", paths.stats)
+    return work
+
+
+def _on_a_side(record: ImageRecord, first_train: int) -> SplitRecord:
+    """By its number: which side a photo is on makes no difference to any time."""
+    return SplitRecord(**asdict(record), side="train" if int(Path(record.path).stem) >= first_train else "valid", group="")
+
+
+def link_photos(options: Options, folder: Path) -> None:
+    """Links in folder/{real,fake}, half of `options.images` each; photos come again where there are fewer."""
+    root = options.photos or _drawn(options)
+    found = index.candidates(root)
+    for label, name in enumerate(("real", "fake")):
+        paths = [(root / one.path).resolve() for one in found if one.label == label]
+        (folder / name).mkdir(parents=True)
+        for number in range(label, options.images if paths else 0, 2):  # `index` tells that a class is missing
+            path = paths[number // 2 % len(paths)]
+            (folder / name / f"{number:06}{path.suffix}").symlink_to(path)
+
+
+def _drawn(options: Options) -> Path:
+    """Photos drawn as the sample is, at the set's size, once for all parts."""
+    root, half = options.scratch / "drawn", options.drawn_photos // 2
+    wanted = sample.SampleParams(seed=0, image_px=DRAWN_PX, training_real=half, training_fake=half, test_real=1, test_fake=3)
+    if not root.exists():
+        sample.run(root, wanted, workers=os.cpu_count() or 1)
+    return root
+
+
+def draw_small(folder: Path, count: int, px: int = 64) -> None:
+    """`count` JPEGs of coloured blots, half each in folder/{real,fake}, all different; thousands a second."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        path = folder / ("real", "fake")[number % 2] / f"{number:06}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        blots = Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8))
+        blots.resize((px, px), Image.Resampling.BICUBIC).save(path, quality=85)
+
+
+def write_params(path: Path, recipe: Path, changes: Changes) -> None:
+    params = read_yaml(recipe)
+    for section, values in changes.items():
+        params[section] |= values
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")

@@ -1,0 +1,71 @@
+"""Part: what an image costs where there are a thousand, ten thousand, a hundred thousand of them."""
+
+from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
+
+from bench.child import measured
+from bench.photos import draw_small, write_params
+from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternating
+from stages import index
+from stages.params import load_params
+from stages.records import GroupRecord, ImageRecord, read_rows, write_rows
+
+GROWTH = 1.2
+"""Of time and memory per image at most, from the smallest number to the largest."""
+
+
+def scaling(options: Options) -> Result:
+    """index, relate, split, pack and compute_stats on ever more small images: time per image, peak memory."""
+    contenders: dict[str, Go] = {}
+    goals = []
+    first: dict[str, str] = {}
+    for size in options.sizes:
+        for stage, command in _commands(Path(mkdtemp(dir=options.scratch)), size).items():
+            if stage == "relate" and size not in options.relate_sizes:
+                continue
+            name = f"{stage}, {size:,}"
+            contenders[name] = partial(_per_image, command, size)
+            if first.setdefault(stage, name) != name:
+                goals += [Goal(name, first[stage], measure, at_most=GROWTH) for measure in ("ms_per_image", "peak_mib")]
+    return Result(
+        "scaling",
+        f"Small images ({', '.join(f'{size:,}' for size in options.sizes)}), each stage in a process of its own.",
+        alternating("scaling", contenders, options.rounds),
+        goals,
+    )
+
+
+def _per_image(command: Go, size: int) -> Measures:
+    measures = command()
+    return {"ms_per_image": 1000 * measures["s"] / size, "peak_mib": measures["peak_mib"]}
+
+
+def _commands(folder: Path, size: int) -> dict[str, Go]:
+    """The stages on `size` new images, each by its own command line; what one reads is there before the first runs."""
+    photos, images, relations, table = (folder / name for name in ("photos", "images.csv", "relations", "split.csv"))
+    params, ignored = folder / "params.yaml", folder / "ignored.json"
+    draw_small(photos, size)
+    write_params(params, PROJECT / "params.yaml", {"pack": {"train_px": 64, "eval_px": 64}, "relate": {"image_px": 64}})
+    index.run(photos, images, folder / "rejected.csv", ignored, load_params(params, "index", index.IndexParams))
+    write_rows(relations / "pairs.csv", GroupRecord, [])
+    write_rows(
+        relations / "groups.csv", GroupRecord, [GroupRecord(row.path, row.sha256) for row in read_rows(images, ImageRecord)]
+    )
+
+    def stage(name: str, *arguments: object, **environment: str) -> Measures:
+        return measured(f"stages.{name}", "main", *arguments, "--params", params, **environment)
+
+    def relate() -> Measures:
+        """With nothing remembered, and nothing kept."""
+        fresh = mkdtemp(dir=folder)
+        return stage("relate", photos, "--images", images, "--relations", fresh, "--metrics", ignored, DVC_ROOT=fresh)
+
+    rejected = ("--rejected", folder / "rejected.csv")
+    return {
+        "index": partial(stage, "index", photos, "--images", images, *rejected, "--metrics", ignored),
+        "relate": relate,
+        "split": partial(stage, "split", images, "--relations", relations, "--split", table, "--metrics", ignored),
+        "pack": partial(stage, "pack", photos, "--split", table, "--packed", folder),
+        "compute_stats": partial(measured, "stages.compute_stats", "main", folder / "train.npy", "--stats", ignored),
+    }

@@ -1,0 +1,124 @@
+"""Parts about use: the verdict on one photo in a new process, and on a thousand."""
+
+import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.commands import output_of
+from bench.photos import Workspace, new_workspace
+from bench.pixels import bare_decoding
+from bench.rounds import PROJECT, Go, Goal, Options, Result, alternating, timed
+from bench.trainings import JpegDataset, notebook_transform
+from stages.classifier import ExportedClassifier, export_onnx, new_classifier
+from stages.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, Detector, load_detector
+from stages.images import on_all_cores
+from stages.infer import scored
+from stages.predict import judged
+from stages.records import OBJECTIVE_NAMES, SplitRecord, write_json
+from stages.train import read_recipe
+from stages.training import Recipe
+
+VERDICT_S = 1.0
+IMPORT_TORCH = "from stages.torchvision_ops import import_torchvision; import_torchvision()"
+
+
+def verdict(options: Options) -> Result:
+    """One photo by both models in a new process, against importing torch and torchvision alone."""
+    work, recipe = _with_models(options)
+    photo = work.photos / work.records("train")[0].path
+    predict = (sys.executable, "-m", "stages.predict", photo, "--models", work.root, "--params", work.paths.params)
+    contenders: dict[str, Go] = {
+        "fakeface": partial(timed, output_of, *predict),
+        "importing torch, torchvision": partial(timed, output_of, sys.executable, "-c", IMPORT_TORCH),
+        "Python alone": partial(timed, output_of, sys.executable, "-c", "pass"),
+    }
+    return Result(
+        "verdict",
+        f"`python -m stages.predict photo.jpg`, {recipe.model.arch} at {work.pack_params.eval_px} px, both models.",
+        alternating("verdict", contenders, options.rounds),
+        [Goal("fakeface", at_most=VERDICT_S), Goal("fakeface", "importing torch, torchvision")],
+    )
+
+
+def verdicts(options: Options) -> Result:
+    """Many photos by `infer` and by `predict`, against bare decoding and the bare networks, whichever takes longer."""
+    work, recipe = _with_models(options)
+    records, px = work.records("train"), work.pack_params.eval_px
+    detectors = {name: load_detector(work.root / name) for name in OBJECTIVE_NAMES}
+    image = np.random.default_rng(0).integers(0, 256, (px, px, 3), np.uint8)
+    contenders: dict[str, Go] = {
+        "infer": partial(timed, _inferred, work, records, detectors),
+        "predict": partial(timed, _predicted, work, records, detectors),
+        "notebook": partial(timed, _notebook_verdicts, work, recipe),
+        "limit: decoding": partial(timed, bare_decoding, [str(work.photos), str(px)]),
+        "limit: networks, in batches": partial(timed, _bare_networks, detectors, np.stack([image] * BATCH_SIZE), len(records)),
+        "limit: networks, on all cores": partial(timed, _bare_networks_on_all_cores, detectors, image, len(records)),
+    }
+    rows = alternating("verdicts", contenders, options.rounds)
+    rounds = zip(*(of["s"] for name, of in rows.items() if name.startswith("limit")), strict=True)
+    rows["limit"] = {"s": [max(decoding, min(networks)) for decoding, *networks in rounds]}
+    return Result(
+        "verdicts",
+        f"Photos, {recipe.model.arch} at {px} px, both models. notebook: torch, photo by photo; limit: decoding and resizing "
+        "on all cores, or the exported networks on images in memory, in the faster of two ways, whichever takes longer.",
+        rows,
+        [
+            Goal("infer", "limit", at_least=0.9),
+            Goal("predict", "limit", at_least=0.9),
+            Goal("infer", "notebook"),
+        ],
+        images=len(records),
+    )
+
+
+def _with_models(options: Options) -> tuple[Workspace, Recipe]:
+    """Photos, and both model folders with random weights, which cost what trained ones do."""
+    work = new_workspace(options, options.recipe or PROJECT / "recipes/offline.yaml", {}, valid_share=0)
+    recipe, px = read_recipe("ce", work.paths), work.pack_params.eval_px
+    network = work.root / NETWORK_FILE
+    export_onnx(ExportedClassifier(new_classifier(recipe.model, 0), recipe.objective, recipe.mean, recipe.std), px, network)
+    for name in OBJECTIVE_NAMES:
+        (work.root / name).mkdir()
+        shutil.copy(network, work.root / name)
+        card = {"objective": name, "image_px": px, "is_sample": False, "thresholds": {"half": 0.5}}
+        write_json(work.root / name / CARD_FILE, card)
+    return work, recipe
+
+
+def _inferred(work: Workspace, records: list[SplitRecord], detectors: dict[str, Detector]) -> None:
+    for _ in on_all_cores(partial(scored, root=work.photos, detectors=detectors), records, "infer"):
+        pass
+
+
+def _predicted(work: Workspace, records: list[SplitRecord], detectors: dict[str, Detector]) -> None:
+    for record in records:
+        judged(work.photos / record.path, list(detectors.values()), "half")
+
+
+def _bare_networks(detectors: dict[str, Detector], batch: NDArray[np.uint8], count: int) -> None:
+    for first in range(0, count, len(batch)):
+        for detector in detectors.values():
+            detector.scores(batch[: count - first])
+
+
+def _bare_networks_on_all_cores(detectors: dict[str, Detector], image: NDArray[np.uint8], count: int) -> None:
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        for _ in executor.map(lambda _: _bare_networks(detectors, image[None], 1), range(count)):
+            pass
+
+
+@torch.inference_mode()
+def _notebook_verdicts(work: Workspace, recipe: Recipe) -> None:
+    networks = [new_classifier(recipe.model, seed).eval() for seed in range(len(OBJECTIVE_NAMES))]
+    transform = notebook_transform(recipe, work.pack_params.eval_px, train=False)
+    photos = JpegDataset(work.photos, work.records("train"), transform)
+    for row in range(len(photos)):
+        image, _ = photos[row]
+        for network in networks:
+            network(image[None]).argmax(dim=1).item()
