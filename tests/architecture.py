@@ -92,7 +92,7 @@ class Stage:
 
     @property
     def outs(self) -> list[str]:
-        outs = self.described.get("outs", []) + self.described.get("metrics", [])
+        outs = [out for kind in ("outs", "metrics", "plots") for out in self.described.get(kind, [])]
         return [out if isinstance(out, str) else next(iter(out)) for out in outs]
 
     @property

@@ -99,6 +99,17 @@ def test_one_loss_alone(copy: Checkout) -> None:
     assert ran(copy.run("dvc", "repro", "train_bce").stdout) == ["train_bce"]
 
 
+def test_going_back_to_earlier_parameters_trains_nothing(copy: Checkout) -> None:
+    weights = copy.root / "models/ce/weights.safetensors"
+    before = weights.read_bytes()
+    copy.set_params({"train": {"seed": 3}})
+    copy.run("dvc", "repro", "train_ce")
+    assert weights.read_bytes() != before
+    copy.set_params({"train": {"seed": 0}})
+    assert ran(copy.run("dvc", "repro", "train_ce").stdout) == []
+    assert weights.read_bytes() == before
+
+
 def test_temporary_and_queued_runs_land_in_the_users_own_store(copy: Checkout) -> None:
     """Two workers, on a store that does not exist yet; their folders are deleted when they end."""
     copy.run("dvc", "exp", "run", "--queue", "-S", "train.seed=1,2", "--name", "seeds")
