@@ -23,7 +23,7 @@ from typing import Any
 
 from stages.errors import FakefaceError, run_as_command
 from stages.params import read_yaml
-from stages.records import OBJECTIVE_NAMES, read_json
+from stages.records import OBJECTIVE_NAMES, SHORT_NAMES, read_json
 
 PARAMS, LOCK, SCORES = FILES = "params.yaml", "dvc.lock", "metrics/scores.json"
 FOLD, FOLDS = "split.fold", "split.folds"
@@ -31,7 +31,6 @@ OF_NO_CONSEQUENCE = ("loss", "evaluate", "report")
 """Sections that change none of the averaged scores: which loss is the headline, intervals, pages."""
 AVERAGED_SIDES = ("valid", "test")
 AVERAGED = ("accuracy", "roc_auc", "average_precision", "equal_error_rate", "brier", "ece")
-NAMES = {"ce": "cross-entropy", "bce": "BCE"}
 HOW = "`dvc exp run --queue -S 'split.fold=range(0,5)'` and `dvc queue start` make them"
 
 
@@ -150,7 +149,7 @@ def paragraph(group: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{key}: {value}" for key, value in group["differs"].items())
     for objective in OBJECTIVE_NAMES:
         yield ""
-        yield _row(NAMES[objective], "mean ± sd", [f"fold {fold}" for fold in group["folds"]])
+        yield _row(SHORT_NAMES[objective], "mean ± sd", [f"fold {fold}" for fold in group["folds"]])
         for side in AVERAGED_SIDES:
             for name, of in group[objective][side].items():
                 mean = f"{_number(of['mean'])} ± {_number(of['sd'])}"
