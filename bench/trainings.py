@@ -114,7 +114,7 @@ class FilesTraining:
         """Cross-entropy, and how many are right."""
         images = images.to(self.device.torch_device, non_blocking=True).contiguous(memory_format=self.layout)
         labels = labels.to(self.device.torch_device, non_blocking=True)
-        with self.device.autocast():
+        with torch.autocast(self.device.torch_device.type, torch.bfloat16, enabled=self.device.bf16):
             logits = self.network(images)
         return F.cross_entropy(logits.float(), labels), (logits.argmax(dim=1) == labels).sum()
 

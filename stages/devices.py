@@ -4,13 +4,15 @@ import itertools
 import platform
 import resource
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from stages.depthwise import FastDepthwise
 from stages.errors import ParamsError
 
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -33,8 +35,12 @@ class Device:
     def precision(self) -> Precision:
         return "bf16" if self.bf16 else "float32"
 
-    def autocast(self) -> AbstractContextManager[None]:
-        return torch.autocast(self.torch_device.type, torch.bfloat16, enabled=self.bf16)
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """For the forward pass; what it does decides how its backward pass is done."""
+        depthwise = FastDepthwise() if self.bf16 and not self.is_cuda else nullcontext()
+        with torch.autocast(self.torch_device.type, torch.bfloat16, enabled=self.bf16), depthwise:
+            yield
 
 
 def chosen_device(device: DeviceName, precision: Precision) -> Device:
