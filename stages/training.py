@@ -1,6 +1,7 @@
 """A network in training: one epoch at a time, its randomness from the seed and the epoch's number alone."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ from stages.params import STRICT
 from stages.records import ObjectiveName
 
 EVAL_BATCH_SIZE = 64
+CACHED_IMAGES = 8
+"""So many are augmented at a time on a CPU: what the changes pass on to each other stays in its cache."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -92,8 +95,8 @@ class Trainer:
         self.optimizer = new_optimizer(self.network, recipe.train)
         self.train_images, self.train_labels = _on_device(train, device)
         self.valid_images, self.valid_labels = _on_device(valid, device)
-        self.mean = torch.tensor(recipe.mean, device=device.torch_device).view(1, 3, 1, 1)
-        self.std = torch.tensor(recipe.std, device=device.torch_device).view(1, 3, 1, 1)
+        mean, std = (torch.tensor(of, device=device.torch_device).view(1, 3, 1, 1) for of in (recipe.mean, recipe.std))
+        self.scale, self.shift = 1 / std, -mean / std
         self.train_seconds: dict[str, float] = {}
         """Of the last epoch: `data_s` (gathering, augmentation), `forward_s` (with the loss), `backward_s` (with the step)."""
 
@@ -102,7 +105,7 @@ class Trainer:
         params, count = self.recipe.train, len(self.train_labels)
         generator = torch.Generator().manual_seed(params.seed * 1_000_003 + epoch)
         torch.manual_seed(params.seed * 1_000_003 + epoch)  # dropout
-        order = torch.randperm(count, generator=generator)
+        order = torch.randperm(count, generator=generator).to(self.train_images.device)
         values = random_values(count, self.recipe.augment, generator)
         values = {name: value.to(self.device.torch_device) for name, value in values.items()}
         batches = _batches(order, params.batch_size)
@@ -115,10 +118,10 @@ class Trainer:
             colours = torch.randperm(4, generator=generator).tolist()
             drawn = {name: value[done : done + len(rows)] for name, value in values.items()}
             done += len(rows)
-            images = augmented(self._rows(self.train_images, rows), drawn, self.recipe.augment, colours)
-            labels = self.train_labels[rows.to(self.train_labels.device)]
+            inputs = self._augmented(self._rows(self.train_images, rows), drawn, colours)
+            labels = self._rows(self.train_labels, rows)
             watch.lap("data_s")
-            loss, logits = self._loss(images, labels)
+            loss, logits = self._loss(inputs, labels)
             loss_sum += loss.detach() * len(rows)
             correct += self._correct(logits, labels)
             watch.lap("forward_s")
@@ -133,23 +136,18 @@ class Trainer:
     def valid_epoch(self) -> tuple[float, float]:
         """Mean loss and accuracy over the validation images."""
         self.network.eval()
-        loss_sum = correct = 0.0
-        for rows in torch.split(torch.arange(len(self.valid_labels)), EVAL_BATCH_SIZE):
-            labels = self.valid_labels[rows.to(self.valid_labels.device)]
-            images = self._rows(self.valid_images, rows).permute(0, 3, 1, 2).float() / 255
-            loss, logits = self._loss(images, labels)
-            loss_sum += loss.item() * len(rows)
-            correct += self._correct(logits, labels).item()
-        return loss_sum / len(self.valid_labels), correct / len(self.valid_labels)
+        loss_sum, correct = (torch.zeros((), device=self.device.torch_device, dtype=torch.float64) for _ in range(2))
+        for images, labels in self._valid_batches():
+            loss, logits = self._loss(self._inputs(images), labels)
+            loss_sum += loss * len(labels)
+            correct += self._correct(logits, labels)
+        return loss_sum.item() / len(self.valid_labels), correct.item() / len(self.valid_labels)
 
     @torch.inference_mode()
     def valid_p_fake(self) -> NDArray[np.float64]:
         """(N,), of the validation images, in float32 as an exported network computes it."""
         self.network.eval()
-        logits = [
-            self.network(self._normalised(self._rows(self.valid_images, rows).permute(0, 3, 1, 2).float() / 255))
-            for rows in torch.split(torch.arange(len(self.valid_labels)), EVAL_BATCH_SIZE)
-        ]
+        logits = [self.network(self._normalised(images)) for images, _ in self._valid_batches()]
         return self.recipe.objective.p_fake(torch.cat(logits).double()).cpu().numpy()
 
     @property
@@ -173,21 +171,43 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, self.recipe.train.lr, self.recipe.train.schedule)
 
-    def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _valid_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images (N, 3, eval_px, eval_px) in [0, 1] with their labels (N,)."""
+        for first in range(0, len(self.valid_labels), EVAL_BATCH_SIZE):
+            rows = slice(first, first + EVAL_BATCH_SIZE)
+            images = self.valid_images[rows].to(self.device.torch_device, non_blocking=True)
+            yield images.permute(0, 3, 1, 2).float().div_(255), self.valid_labels[rows]
+
+    def _loss(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         with self.device.autocast():
-            logits = self.network(self._normalised(images))
+            logits = self.network(inputs)
         logits = logits.float()
         return self.recipe.objective.loss(logits, labels, self.recipe.train.label_smoothing), logits.detach()
 
+    def _augmented(self, images: Tensor, values: dict[str, Tensor], colours: list[int]) -> Tensor:
+        """What the network is given for packed images: changed at random, each by its own values, and normalised."""
+        together = len(images) if self.device.is_cuda else CACHED_IMAGES
+        parts = []
+        for first in range(0, len(images), together):
+            rows = slice(first, first + together)
+            drawn = {name: value[rows] for name, value in values.items()}
+            parts.append(self._inputs(augmented(images[rows], drawn, self.recipe.augment, colours)))
+        return torch.cat(parts)
+
+    def _inputs(self, images: Tensor) -> Tensor:
+        """Normalised, in the precision of the forward pass and the layout that convolutions are fastest in."""
+        dtype = torch.bfloat16 if self.device.bf16 else torch.float32
+        return self._normalised(images).to(dtype, memory_format=torch.channels_last)
+
     def _normalised(self, images: Tensor) -> Tensor:
-        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        return torch.addcmul(self.shift, images, self.scale)
 
     def _correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         return ((self.recipe.objective.p_fake(logits) >= HALF) == labels.bool()).sum()
 
-    def _rows(self, images: Tensor, rows: Tensor) -> Tensor:
+    def _rows(self, of: Tensor, rows: Tensor) -> Tensor:
         """Those rows on the device that computes."""
-        return images[rows.to(images.device)].to(self.device.torch_device)
+        return of[rows.to(of.device)].to(self.device.torch_device)
 
 
 def _on_device(side: PackedSide, device: Device) -> tuple[Tensor, Tensor]:

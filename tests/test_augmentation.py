@@ -47,6 +47,11 @@ def drawn(params: AugmentParams, seed: int = 0) -> Values:
     return random_values(COUNT, params, torch.Generator().manual_seed(seed))
 
 
+def crops(images: Tensor, values: Values, crop_px: int) -> Tensor:
+    """What `cropped` cuts out, as torchvision has images: uint8 (N, 3, crop_px, crop_px)."""
+    return (cropped(images, values, crop_px) * 255).round().to(torch.uint8).transpose(0, 1)
+
+
 def alone(values: Values, image: int) -> Values:
     """The values of one image, as of a batch of one."""
     return {name: value[image : image + 1] for name, value in values.items()}
@@ -65,8 +70,8 @@ def test_crop_and_flip_are_torchvisions(functional: Any, images: Tensor) -> None
     values = drawn(params)
     assert values["flip"].any()
     assert not values["flip"].all()
-    for image, crop in enumerate(cropped(images, values, CROP)):
-        assert torch.equal(crop.permute(2, 0, 1), crop_and_flip(functional, images[image], alone(values, image)))
+    for image, crop in enumerate(crops(images, values, CROP)):
+        assert torch.equal(crop, crop_and_flip(functional, images[image], alone(values, image)))
 
 
 @pytest.mark.parametrize("degrees", [10, 180])
@@ -74,11 +79,11 @@ def test_rotation_is_torchvisions(functional: Any, images: Tensor, degrees: int)
     """To the pixel, but for those whose source lies on the edge between two."""
     values = drawn(AugmentParams(**NOTHING | {"horizontal_flip": 0.5, "rotation_degrees": degrees}))
     different = 0
-    for image, crop in enumerate(cropped(images, values, CROP)):
+    for image, crop in enumerate(crops(images, values, CROP)):
         own = alone(values, image)
         upright = crop_and_flip(functional, images[image], own)
         expected = functional.rotate(upright, math.degrees(own["radians"]))
-        different += int((crop.permute(2, 0, 1) != expected).any(dim=0).sum())
+        different += int((crop != expected).any(dim=0).sum())
     assert different / (COUNT * CROP**2) < 1e-3
 
 
@@ -142,7 +147,7 @@ def test_every_crop_is_possible_and_none_beyond_the_image() -> None:
     """Each pixel of a 4 x 4 image tells where it stands; crops of 3 have four places."""
     image = torch.arange(16, dtype=torch.uint8).view(1, 4, 4, 1).expand(200, 4, 4, 3).contiguous()
     params = AugmentParams(**NOTHING | {"crop_px": 3})
-    corners = cropped(image, random_values(200, params, torch.Generator().manual_seed(0)), 3)[:, 0, 0, 0]
+    corners = crops(image, random_values(200, params, torch.Generator().manual_seed(0)), 3)[:, 0, 0, 0]
     assert set(corners.tolist()) == {0, 1, 4, 5}
 
 

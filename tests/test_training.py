@@ -184,7 +184,8 @@ def test_validation_means_are_sums_over_the_images_divided_once() -> None:
     loss, accuracy = judging.valid_epoch()
     with torch.inference_mode():
         images = judging.valid_images.permute(0, 3, 1, 2) / 255
-        logits = judging.network((images - judging.mean) / judging.std)
+        mean, std = (torch.tensor(of).view(1, 3, 1, 1) for of in (RECIPE.mean, RECIPE.std))
+        logits = judging.network((images - mean) / std)
         losses = [
             RECIPE.objective.loss(row.unsqueeze(0), label.unsqueeze(0), TRAIN.label_smoothing).item()
             for row, label in zip(logits, judging.valid_labels, strict=True)
