@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from stages.records import replacing
 
-STATE_FILE, BEST_FILE = "state.pt", "best.pt"
+STATE_FILES = "[0-9]*.pt"
 
 
 def fingerprint(*parts: Any) -> str:
@@ -28,36 +28,37 @@ def fingerprint(*parts: Any) -> str:
 
 
 class ResumeFolder:
-    """The last finished epoch of one training, and the best one's weights; without a folder, nothing is kept."""
+    """The states of a training after its last and after its best epoch, a file each; without a folder, nothing is kept."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def load(self) -> dict[str, Any] | None:
-        """The state that `save` was last given, with the best weights under `best`; None where there is none."""
-        if self.folder is None or not (self.folder / STATE_FILE).exists():
+        """The state that `save` was last given, and under `best` the network of the best epoch; None where there is none."""
+        epochs = [] if self.folder is None else [int(path.stem) for path in self.folder.glob(STATE_FILES)]
+        if self.folder is None or not epochs:
             return None
+        last = state_file(self.folder, max(epochs))
         try:
-            state: dict[str, Any] = _load(self.folder / STATE_FILE)
-            return state | {"best": _load(self.folder / state["best_file"])}
+            state: dict[str, Any] = _load(last)
+            best = state if state["best_epoch"] == max(epochs) else _load(state_file(self.folder, state["best_epoch"]))
+            return state | {"best": best["network"]}
         except Exception as error:  # noqa: BLE001 - what a power cut left half-written is worth a warning, not the training
             reason = " ".join(str(error).split())[:200]
-            print(
-                f"warning: {self.folder / STATE_FILE}: cannot be resumed from, training starts anew: {reason}", file=sys.stderr
-            )
+            print(f"warning: {last}: cannot be resumed from, training starts anew: {reason}", file=sys.stderr)
             return None
 
-    def save(self, state: dict[str, Any], best: dict[str, torch.Tensor], best_epoch: int) -> None:
+    def save(self, state: dict[str, Any], epoch: int, best_epoch: int) -> None:
         """Keep a finished epoch; a process killed at any point leaves the previous epoch or this one, whole."""
         if self.folder is None:
             return
-        best_file = self.folder / f"{best_epoch}-{BEST_FILE}"
-        if not best_file.exists():
-            _save(best_file, best)
-        _save(self.folder / STATE_FILE, state | {"best_file": best_file.name})
-        for older in self.folder.glob(f"*-{BEST_FILE}"):
-            if older != best_file:
-                older.unlink()
+        serialised = io.BytesIO()  # written here, not by torch, whose error on a full disk names no file
+        torch.save(state | {"best_epoch": best_epoch}, serialised)
+        needed = {state_file(self.folder, number) for number in (epoch, best_epoch)}
+        with replacing(state_file(self.folder, epoch)) as temporary:
+            temporary.write_bytes(serialised.getbuffer())
+        for path in set(self.folder.glob(STATE_FILES)) - needed:
+            path.unlink()
 
     def remove(self) -> None:
         if self.folder is not None:
@@ -81,11 +82,8 @@ def resume_folder(root: Path, stage: str, name: str) -> Iterator[ResumeFolder]:
         lock.release()
 
 
-def _save(path: Path, value: Any) -> None:
-    serialised = io.BytesIO()  # written here, not by torch, whose error on a full disk names no file
-    torch.save(value, serialised)
-    with replacing(path) as temporary:
-        temporary.write_bytes(serialised.getbuffer())
+def state_file(folder: Path, epoch: int) -> Path:
+    return folder / f"{epoch}.pt"
 
 
 def _load(path: Path) -> Any:

@@ -59,7 +59,7 @@ class Progress:
         if state is not None:
             self.run_record = state["run_record"]
             self.epochs = [EpochRecord(**epoch) for epoch in state["epochs"]]
-            self.best_weights = state["best"]
+            self.best_weights = {name: value.contiguous() for name, value in state["best"].items()}
             trainer.network.load_state_dict(state["network"])
             trainer.optimizer.load_state_dict(state["optimizer"])
 
@@ -109,7 +109,7 @@ class Progress:
             "network": self.trainer.network.state_dict(),
             "optimizer": self.trainer.optimizer.state_dict(),
         }
-        self.kept.save(state, self.best_weights, self.best.epoch)
+        self.kept.save(state, len(self.epochs), self.best.epoch)
 
     def _refuse_if_diverged(self, epoch: EpochRecord) -> None:
         if not math.isfinite(epoch.train_loss + epoch.valid_loss):

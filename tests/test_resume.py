@@ -14,8 +14,8 @@ def weights(value: float) -> dict[str, torch.Tensor]:
 
 
 def save(folder: ResumeFolder, epoch: int, best_epoch: int) -> None:
-    """Epoch `epoch`, after which the best one was `best_epoch`; the best weights are their epoch's number."""
-    folder.save({"epochs": list(range(1, epoch + 1))}, weights(best_epoch), best_epoch)
+    """Epoch `epoch`, after which the best one was `best_epoch`; the weights are their epoch's number."""
+    folder.save({"epochs": list(range(1, epoch + 1)), "network": weights(epoch)}, epoch, best_epoch)
 
 
 def kept(folder: ResumeFolder) -> tuple[int, float] | None:
@@ -30,7 +30,8 @@ def test_nothing_kept_is_none(tmp_path: Path) -> None:
 
 def test_the_last_epoch_comes_back_with_the_best_weights(tmp_path: Path) -> None:
     state = {"epochs": [{"valid_loss": 0.1 + 0.2}], "network": weights(1 / 3), "optimizer": {"state": {0: weights(1e-30)}}}
-    ResumeFolder(tmp_path).save(state, weights(2.5), 1)
+    ResumeFolder(tmp_path).save({"network": weights(2.5)}, 1, 1)
+    ResumeFolder(tmp_path).save(state, 2, 1)
     loaded = ResumeFolder(tmp_path).load()
     assert loaded is not None
     assert loaded["epochs"] == state["epochs"]
@@ -39,12 +40,12 @@ def test_the_last_epoch_comes_back_with_the_best_weights(tmp_path: Path) -> None
     assert torch.equal(loaded["best"]["layer.weight"], weights(2.5)["layer.weight"])
 
 
-def test_two_files_are_kept_however_many_epochs(tmp_path: Path) -> None:
+def test_the_last_and_the_best_are_kept_however_many_epochs(tmp_path: Path) -> None:
     folder = ResumeFolder(tmp_path)
-    for epoch, best_epoch in ((1, 1), (2, 2), (3, 2), (4, 4)):
+    for epoch, best_epoch in ((8, 8), (9, 9), (10, 9), (11, 9), (12, 12)):
         save(folder, epoch, best_epoch)
         assert kept(folder) == (epoch, best_epoch)
-        assert len(list(tmp_path.iterdir())) == 2
+        assert {path.name for path in tmp_path.iterdir()} == {f"{number}.pt" for number in (epoch, best_epoch)}
 
 
 class Killed(BaseException):
@@ -68,19 +69,21 @@ def die_at(step: str, call: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, step, mortal)
 
 
-@pytest.mark.parametrize("call", [1, 2])
-@pytest.mark.parametrize("step", ["write_bytes", "replace", "unlink"])
+@pytest.mark.parametrize(
+    ("step", "call", "survivor"),
+    [("write_bytes", 1, 2), ("replace", 1, 2), ("unlink", 1, 3), ("unlink", 2, 3), ("unlink", 3, 3)],
+)
 def test_a_kill_at_any_point_leaves_an_epoch_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, call: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, call: int, survivor: int
 ) -> None:
-    save(ResumeFolder(tmp_path), 1, 1)
+    for epoch in (1, 2):
+        save(ResumeFolder(tmp_path), epoch, 1)
     with monkeypatch.context() as during:
         die_at(step, call, during)
         with pytest.raises(Killed):
-            save(ResumeFolder(tmp_path), 2, 2)
-    survived = kept(ResumeFolder(tmp_path))
-    assert survived == ((2, 2.0) if step == "unlink" and call == 2 else (1, 1.0))
-    for epoch in (2, 3):
+            save(ResumeFolder(tmp_path), 3, 3)
+    assert kept(ResumeFolder(tmp_path)) == (survivor, 3 if survivor == 3 else 1)
+    for epoch in (3, 4):
         save(ResumeFolder(tmp_path), epoch, epoch)
         assert kept(ResumeFolder(tmp_path)) == (epoch, epoch)
 
@@ -92,9 +95,9 @@ def test_loading_runs_no_code_and_what_cannot_be_loaded_is_a_warning(
         def __reduce__(self) -> Any:
             return os.mkdir, (str(tmp_path / "exploded"),)
 
-    torch.save({"best_file": "1-best.pt", "epochs": Bomb()}, tmp_path / resume.STATE_FILE)
+    torch.save({"best_epoch": 1, "epochs": Bomb()}, resume.state_file(tmp_path, 1))
     assert ResumeFolder(tmp_path).load() is None
-    assert "state.pt: cannot be resumed from, training starts anew: Weights only load failed" in capsys.readouterr().err
+    assert "1.pt: cannot be resumed from, training starts anew: Weights only load failed" in capsys.readouterr().err
     assert not (tmp_path / "exploded").exists()
 
 
