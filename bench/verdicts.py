@@ -1,9 +1,11 @@
 """Parts about use: the verdict on one photo in a new process, and on a thousand."""
 
+import io
 import os
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from functools import partial
 
 import numpy as np
@@ -15,11 +17,11 @@ from bench.photos import Workspace, new_workspace
 from bench.pixels import bare_decoding
 from bench.rounds import PROJECT, Go, Goal, Options, Result, alternating, timed
 from bench.trainings import JpegDataset, notebook_transform
+from stages import predict
 from stages.classifier import ExportedClassifier, export_onnx, new_classifier
 from stages.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, Detector, load_detector
 from stages.images import on_all_cores
 from stages.infer import scored
-from stages.predict import judged
 from stages.records import OBJECTIVE_NAMES, SplitRecord, write_json
 from stages.train import read_recipe
 from stages.training import Recipe
@@ -54,7 +56,7 @@ def verdicts(options: Options) -> Result:
     image = np.random.default_rng(0).integers(0, 256, (px, px, 3), np.uint8)
     contenders: dict[str, Go] = {
         "infer": partial(timed, _inferred, work, records, detectors),
-        "predict": partial(timed, _predicted, work, records, detectors),
+        "predict": partial(timed, _predicted, work, records),
         "notebook": partial(timed, _notebook_verdicts, work, recipe),
         "limit: decoding": partial(timed, bare_decoding, [str(work.photos), str(px)]),
         "limit: networks, in batches": partial(timed, _bare_networks, detectors, np.stack([image] * BATCH_SIZE), len(records)),
@@ -96,9 +98,10 @@ def _inferred(work: Workspace, records: list[SplitRecord], detectors: dict[str, 
         pass
 
 
-def _predicted(work: Workspace, records: list[SplitRecord], detectors: dict[str, Detector]) -> None:
-    for record in records:
-        judged(work.photos / record.path, list(detectors.values()), "half")
+def _predicted(work: Workspace, records: list[SplitRecord]) -> None:
+    photos = [work.photos / record.path for record in records]
+    with redirect_stdout(io.StringIO()):
+        predict.run(photos, work.root, "half", None, as_json=False)
 
 
 def _bare_networks(detectors: dict[str, Detector], batch: NDArray[np.uint8], count: int) -> None:

@@ -3,6 +3,7 @@
 Transparent pixels are shown on white, 16-bit ones keep their upper byte, colour profiles are not applied.
 """
 
+import hashlib
 import io
 import os
 import stat
@@ -69,6 +70,14 @@ def read_image(path: Path) -> Image.Image:
     return decode_image(read_image_bytes(path), path)
 
 
+def read_indexed(path: Path, sha256: str) -> Image.Image:
+    """The image in a file that is still the one indexed: the hexadecimal SHA-256 of its bytes is given. Raises ImageError."""
+    data = read_image_bytes(path)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ImageError(path, "changed since it was indexed: `dvc repro` indexes it again")
+    return decode_image(data, path)
+
+
 def read_image_bytes(path: Path) -> bytes:
     """All bytes of a file that may hold an image. Raises ImageError."""
     try:
@@ -101,14 +110,15 @@ def fit(image: Image.Image, px: int) -> Pixels:
     return np.asarray(square)
 
 
-def on_all_cores(function: Callable[[Item], Result], items: Collection[Item], title: str) -> Iterator[Result]:
-    """`function` of each item, in the items' order, with a progress bar; a few results at most wait in memory.
+def on_all_cores(function: Callable[[Item], Result], items: Collection[Item], title: str | None) -> Iterator[Result]:
+    """`function` of each item, in the items' order, with a progress bar if it has a title; few results wait in memory.
 
     Threads suffice: Pillow decodes and resizes without holding Python's lock.
     """
     threads = os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as executor, tqdm(total=len(items), desc=title, unit="image", disable=None) as bar:
+    hidden = True if title is None else None  # None: where nobody looks
+    with ThreadPoolExecutor(threads) as executor, tqdm(total=len(items), desc=title, unit="image", disable=hidden) as bar:
         try:
             for item in items:
                 waiting.append(executor.submit(function, item))

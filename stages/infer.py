@@ -6,20 +6,19 @@ writes  PREDICTIONS, a row per train, valid and test image in SPLIT's order; PER
 """
 
 import argparse
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.special import expit, softmax
 
 from stages.detector import Detector, load_detector
 from stages.errors import run_as_command
-from stages.images import ImageError, decode_image, fit, on_all_cores, read_image_bytes
+from stages.images import fit, on_all_cores, read_indexed
 from stages.perturbations import PERTURBATIONS
 from stages.records import OBJECTIVE_NAMES, PerturbedRecord, PredictionRecord, SplitRecord, read_rows, write_rows
 
@@ -40,9 +39,14 @@ class Scored(NamedTuple):
     perturbed: list[PerturbedRecord]
 
 
+def sigmoid(logit: float) -> float:
+    """As scipy.special.expit, whose import takes as long as that of everything else here."""
+    return (1 + math.tanh(logit / 2)) / 2
+
+
 RAW_P_FAKE: dict[str, Callable[[Logits], float]] = {
-    "ce": lambda logits: float(softmax(logits)[1]),
-    "bce": lambda logits: float(expit(logits[1])),
+    "ce": lambda logits: sigmoid(logits[1] - logits[0]),
+    "bce": lambda logits: sigmoid(logits[1]),
 }
 """What each loss makes of logits (2,) in training, where there is no temperature yet."""
 
@@ -59,11 +63,7 @@ def scores(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, S
 
 def scored(record: SplitRecord, root: Path, detectors: Mapping[str, Detector]) -> Scored:
     """Raises ImageError, also where the file is no longer the one indexed."""
-    path = root / record.path
-    data = read_image_bytes(path)
-    if sha256(data).hexdigest() != record.sha256:
-        raise ImageError(path, "changed since it was indexed: `dvc repro` indexes it again")
-    image = decode_image(data, path)
+    image = read_indexed(root / record.path, record.sha256)
     of_model = scores(image, detectors)
     ce, bce = of_model["ce"], of_model["bce"]
     prediction = PredictionRecord(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.images import fit, read_image
+from stages.images import fit, read_indexed
 from stages.predictions import Judged
 from stages.records import ImageRecord
 
@@ -39,16 +39,18 @@ def shown(images: Sequence[ImageRecord], judged: Judged, positions: Sequence[int
     """The images at these positions; without the photos' folder there are no thumbnails.
 
     Raises:
-        ImageError: a photo cannot be read.
+        ImageError: a photo cannot be read, or is no longer the one indexed.
     """
     return [
-        Mistake(image.path, image.label, image.difficulty, float(p_fake), thumbnail(root / image.path) if root else "")
+        Mistake(image.path, image.label, image.difficulty, float(p_fake), thumbnail(image, root) if root else "")
         for image, p_fake in ((images[position], judged.p_fake[position]) for position in positions)
     ]
 
 
-def thumbnail(path: Path) -> str:
+def thumbnail(image: ImageRecord, root: Path) -> str:
     """The square that a model sees of a photo, small, as a data URI. Raises ImageError."""
     file = io.BytesIO()
-    Image.fromarray(fit(read_image(path), THUMBNAIL_PX)).save(file, "JPEG", quality=THUMBNAIL_QUALITY)
+    Image.fromarray(fit(read_indexed(root / image.path, image.sha256), THUMBNAIL_PX)).save(
+        file, "JPEG", quality=THUMBNAIL_QUALITY
+    )
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

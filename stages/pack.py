@@ -8,7 +8,6 @@ writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th
 import argparse
 from collections.abc import Iterable
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from stages.errors import run_as_command
-from stages.images import ImageError, Pixels, decode_image, fit, on_all_cores, read_image_bytes
+from stages.images import Pixels, fit, on_all_cores, read_indexed
 from stages.params import STRICT, load_params
 from stages.records import SplitRecord, read_rows, replacing
 
@@ -31,11 +30,7 @@ class PackParams:
 
 def packed(record: SplitRecord, root: Path, px: int) -> Pixels:
     """The pixels of one image, (px, px, 3). Raises ImageError, also where the file is no longer the one indexed."""
-    path = root / record.path
-    data = read_image_bytes(path)
-    if sha256(data).hexdigest() != record.sha256:
-        raise ImageError(path, "changed since it was indexed: `dvc repro` indexes it again")
-    return fit(decode_image(data, path), px)
+    return fit(read_indexed(root / record.path, record.sha256), px)
 
 
 def write_images(path: Path, images: Iterable[Pixels], count: int, px: int) -> None:

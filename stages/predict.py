@@ -15,7 +15,7 @@ import numpy as np
 
 from stages.detector import Detector, load_detector
 from stages.errors import run_as_command
-from stages.images import ImageError, Pixels, fit, read_image
+from stages.images import ImageError, Pixels, fit, on_all_cores, read_image
 from stages.params import load_params
 from stages.records import LABEL_NAMES, OBJECTIVE_NAMES, THRESHOLD_NAMES, ThresholdName
 
@@ -57,15 +57,23 @@ def judged(photo: Path, detectors: Sequence[Detector], threshold: ThresholdName)
 
 def run(photos: Sequence[Path], models: Path, threshold: ThresholdName, figure: Path | None, *, as_json: bool) -> bool:
     """Print a line per photo; False where one could not be judged, which leaves the others unharmed."""
-    detectors = [load_detector(models / name) for name in OBJECTIVE_NAMES]
+    single = len(photos) == 1
+    # All cores judge one photo together; of more, each core judges its own.
+    detectors = [load_detector(models / name, threads=None if single else 1) for name in OBJECTIVE_NAMES]
     if any(detector.is_sample for detector in detectors):
         print("note: these models learned from the drawn sample; on a real photo their verdict means nothing", file=sys.stderr)
-    verdicts: list[Verdict] = []
-    for photo in photos:
+
+    def outcome(photo: Path) -> Verdict | ImageError:
         try:
-            verdict = judged(photo, detectors, threshold)
+            return judged(photo, detectors, threshold)
         except ImageError as error:
-            print(f"error: {error}", file=sys.stderr)
+            return error
+
+    verdicts: list[Verdict] = []
+    bar = None if single or sys.stdout.isatty() else "predict"  # lines on the screen tell how far it is
+    for verdict in on_all_cores(outcome, photos, bar):
+        if isinstance(verdict, ImageError):
+            print(f"error: {verdict}", file=sys.stderr)
             continue
         verdicts.append(verdict)
         print(json.dumps(verdict.as_json(), ensure_ascii=False) if as_json else f"{verdict.name}  {verdict.in_words('  ')}")

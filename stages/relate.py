@@ -27,7 +27,7 @@ import pydantic
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from stages.errors import FakefaceError, run_as_command
-from stages.images import ImageError, decode_image, on_all_cores, read_image_bytes
+from stages.images import on_all_cores, read_indexed
 from stages.params import STRICT, load_params
 from stages.records import GroupRecord, ImageRecord, PairRecord, RelationKind, read_rows, replacing, write_json, write_rows
 from stages.relations import Candidate, Features, features_of, groups_of, mirrored, pixels_digest, shared_points, shortlist
@@ -102,11 +102,7 @@ def described(record: ImageRecord, root: Path, remembered: Path, params: RelateP
     with suppress(OSError, EOFError, ValueError, KeyError, BadZipFile):
         arrays = np.load(io.BytesIO(known.read_bytes()), allow_pickle=False)
         return Described(str(arrays["pixels"]), Features(arrays["points"], arrays["descriptors"]))
-    path = root / record.path
-    data = read_image_bytes(path)
-    if sha256(data).hexdigest() != record.sha256:
-        raise ImageError(path, "changed since it was indexed: `dvc repro` indexes it again")
-    image = decode_image(data, path)
+    image = read_indexed(root / record.path, record.sha256)
     found = Described(pixels_digest(image), features_of(image, params.image_px, params.keypoints))
     with replacing(known) as temporary, temporary.open("wb") as file:
         np.savez(file, pixels=found.pixels, points=found.features.points, descriptors=found.features.descriptors)

@@ -1,7 +1,9 @@
 """All that `report` reads, as the stages before it leave it: `evaluate` and `split`'s counts are the real ones."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +71,10 @@ def images(counts: dict[str, int] = COUNTS) -> list[SplitRecord]:
         folder = "test" if side == "test" else "training"
         name = f"{difficulty}_{number}_{''.join(map(str, bits))}.jpg" if label else f"real_{number:05}.jpg"
         path = f"{folder}/{'fake' if label else 'real'}/{name}"
-        sha256 = f"{number:064x}"
+        content = sha256(_jpeg(number)).hexdigest()
         facts = dict(zip(PARTS, bits, strict=True)) | {"width": 48, "height": 48, "bytes": 900 + number, "subset": folder}
-        facts |= {"label": label, "difficulty": difficulty, "luma_quantisation_sum": 406, "side": side, "group": sha256}
-        found.append(SplitRecord(path=path, sha256=sha256, **facts))
+        facts |= {"label": label, "difficulty": difficulty, "luma_quantisation_sum": 406, "side": side, "group": content}
+        found.append(SplitRecord(path=path, sha256=content, **facts))
     return found
 
 
@@ -103,12 +105,19 @@ def write_results(
 
 
 def write_photos_of(root: Path, rows: Sequence[SplitRecord]) -> None:
-    """A picture for each test image."""
-    for number, row in enumerate(rows):
+    """A picture for each test image, the one whose SHA-256 its row has."""
+    jpegs = {sha256(jpeg).hexdigest(): jpeg for jpeg in map(_jpeg, range(len(rows)))}
+    for row in rows:
         if row.side == "test":
             path = root / "photos" / row.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            photo(number).save(path, "JPEG")
+            path.write_bytes(jpegs[row.sha256])
+
+
+def _jpeg(number: int) -> bytes:
+    file = io.BytesIO()
+    photo(number).save(file, "JPEG")
+    return file.getvalue()
 
 
 def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from stages.images import ImageError
 from stages.mistakes import THUMBNAIL_PX, Mistake, confident_mistakes, shown, thumbnail
 from stages.predictions import Judged
+from stages.records import sha256_of
 from tests.conftest import photo
 from tests.split_rows import image
 
@@ -55,7 +56,7 @@ def test_a_thumbnail_is_the_centre_square_small(tmp_path: Path) -> None:
     wide = Image.new("RGB", (300, 100), "white")
     wide.paste(photo(1, 100, 100), (100, 0))
     wide.save(path)
-    scheme, _, data = thumbnail(path).partition(",")
+    scheme, _, data = thumbnail(image(0, 0, path=path.name, sha256=sha256_of(path)), tmp_path).partition(",")
     assert scheme == "data:image/jpeg;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as small:
         assert small.format == "JPEG"
@@ -66,4 +67,10 @@ def test_a_thumbnail_is_the_centre_square_small(tmp_path: Path) -> None:
 
 def test_a_photo_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"0000\.jpg: No such file"):
+        shown([image(0, 0)], judged([0], [0.9]), [0], tmp_path)
+
+
+def test_another_content_than_the_one_judged_is_not_shown(tmp_path: Path) -> None:
+    photo(1).save(tmp_path / "0000.jpg")
+    with pytest.raises(ImageError, match=r"0000\.jpg: changed since it was indexed"):
         shown([image(0, 0)], judged([0], [0.9]), [0], tmp_path)
