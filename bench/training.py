@@ -1,7 +1,8 @@
 """Parts about training: an epoch on the CPU and on a GPU, where its time goes, and what bf16 does to a score."""
 
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from itertools import count
@@ -9,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 
 from bench.photos import NOTEBOOK_RECIPE, Workspace, new_workspace, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternating, timed
 from bench.trainings import BareTraining, FilesTraining
 from stages import pack, tracking, train
 from stages.detector import load_detector
-from stages.devices import Device, DeviceName, chosen_device, description
+from stages.devices import Device, DeviceName, chosen_device, description, keep_freed_memory
 from stages.packed import PackedSide, load_side
 from stages.params import read_yaml
 from stages.predict import judged
@@ -101,14 +103,25 @@ def precision(options: Options) -> Result:
         contenders: dict[str, Go] = {name: _training_in(work, name) for name in ("float32", "bf16")}
         rows = alternating("precision", contenders, options.rounds)
     pairs = zip(rows["bf16"]["auc"], rows["float32"]["auc"], strict=True)
-    rows["bf16 less float32"] = {"auc": [bf16 - float32 for bf16, float32 in pairs]}
+    differences = [bf16 - float32 for bf16, float32 in pairs]
+    rows["bf16 less float32"] = {"auc": differences}
+    sizes = {side: len(work.records(side)) for side in ("train", "valid", "test")}
     return Result(
         "precision",
         f"Test AUC of cross-entropy by {recipe.name} in both precisions; a seed per round, all else equal.",
         rows,
         [Goal("bf16", "float32")],
-        {side: len(work.records(side)) for side in ("train", "valid", "test")},
+        sizes | {"mean difference of AUC": paired_interval(differences)},
     )
+
+
+def paired_interval(differences: Sequence[float]) -> str:
+    """Their mean, and where it lies by Student's t if they are drawn from a normal distribution; "unknown" for one alone."""
+    mean, count = float(np.mean(differences)), len(differences)
+    if count == 1:
+        return f"{mean:+.4f}, interval unknown"
+    reach = float(stats.t.ppf(0.975, count - 1) * np.std(differences, ddof=1) / math.sqrt(count))
+    return f"{mean:+.4f}, 95 % interval {mean - reach:+.4f} to {mean + reach:+.4f}, paired over {count} seeds"
 
 
 def _training_in(work: Workspace, name: str) -> Go:
@@ -128,6 +141,7 @@ def _training_in(work: Workspace, name: str) -> Go:
 
 def _prepared(options: Options, device_name: DeviceName) -> tuple[Workspace, Recipe, Device]:
     """Photos for the notebook's recipe, or the one asked for, in the precision that the machine does best."""
+    keep_freed_memory()  # for everybody: a process has one allocator
     changes = {"device": device_name, "precision": "auto", "epochs": options.rounds, "patience": options.rounds}
     work = new_workspace(options, options.recipe or NOTEBOOK_RECIPE, {"train": changes}, VALID_SHARE)
     return work, train.read_recipe("ce", work.paths), chosen_device(device_name, "auto")

@@ -24,7 +24,7 @@ from stages.augmentation import AugmentParams
 from stages.calibration import chosen_thresholds, fitted_temperature, tempered
 from stages.classifier import ExportedClassifier, ModelParams, export_onnx
 from stages.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE, load_detector
-from stages.devices import chosen_device, description, peak_memory
+from stages.devices import chosen_device, description, keep_freed_memory, peak_memory
 from stages.errors import FakefaceError, ParamsError, run_as_command
 from stages.objectives import OBJECTIVES
 from stages.packed import PackedSide, load_side
@@ -125,6 +125,7 @@ def run(stage: str, objective: ObjectiveName, paths: Paths) -> None:
     if recipe.augment.crop_px > train.images.shape[1]:
         limit = f"should be at most pack.train_px, {train.images.shape[1]}"
         raise ParamsError(f"{paths.params}: augment.crop_px: {recipe.augment.crop_px}: {limit}")
+    keep_freed_memory()
     device = chosen_device(recipe.train.device, recipe.train.precision)
     run_record = tracking.new_run_record(stage, read_yaml(paths.params), LOGGED_SECTIONS, description(device))
     weights_file = [path] if (path := Path(recipe.model.weights)).is_file() else []

@@ -10,12 +10,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from bench import __main__ as bench
 from bench import child, page, pixels
 from bench.commands import started
 from bench.photos import Workspace, draw_small, new_workspace, write_params
 from bench.rounds import Goal, Measures, Options, Result, alternating, compared, is_reached, spread
+from bench.training import paired_interval
 from bench.trainings import BareTraining, FilesTraining, JpegDataset, notebook_transform, simple_transform
 from stages.compute_stats import channel_stats
 from stages.devices import Device
@@ -227,3 +229,11 @@ def test_a_part_runs(part: str, options: Options, monkeypatch: pytest.MonkeyPatc
     assert page.tables([result]).startswith(f"### {part}\n")
     if part == "training":
         assert (options.scratch / "mlflow.db").exists()
+
+
+def test_a_paired_difference_has_scipys_interval() -> None:
+    differences = [0.01, -0.02, 0.004]
+    expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    told = f"-0.0020, 95 % interval {expected.low:+.4f} to {expected.high:+.4f}, paired over 3 seeds"
+    assert paired_interval(differences) == told
+    assert paired_interval([0.5]) == "+0.5000, interval unknown"

@@ -1,3 +1,6 @@
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,6 +9,7 @@ import torch
 from stages import devices
 from stages.devices import Device, DeviceName, Precision, chosen_device, cpu_name, description, peak_memory
 from stages.errors import ParamsError
+from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
 
@@ -83,3 +87,24 @@ def test_a_gpu_is_described() -> None:
     assert description(device)["device"] == torch.cuda.get_device_name()
     held = torch.zeros(2**20, device=device.torch_device)
     assert peak_memory(device)["peak_device_memory_mib"] >= held.nbytes / 2**20
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator alone")
+def test_freed_memory_is_not_paged_in_again() -> None:
+    """64 MiB are 16384 pages of 4 KiB; without the call a freed block goes back to the system."""
+    code = """
+import resource, numpy as np
+from stages.devices import keep_freed_memory
+{call}
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(2**23)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", code.format(call=call)], capture_output=True, check=True, cwd=ROOT).stdout)
+        for call in ("keep_freed_memory()", "")
+    )
+    assert kept * 10 < given_back
