@@ -35,7 +35,7 @@ class Part:
 
 
 PARTS = {
-    "training": Part(training.training, 600, 5, 20),
+    "training": Part(training.training, 1000, 3, 20),
     "gpu": Part(training.gpu, 2000, 5, 200),
     "profile": Part(training.profile, 160, 3, 10),
     "pack": Part(decoding.packing, 1000, 7, 60),

@@ -142,7 +142,13 @@ def _training_in(work: Workspace, name: str) -> Go:
 def _prepared(options: Options, device_name: DeviceName) -> tuple[Workspace, Recipe, Device]:
     """Photos for the notebook's recipe, or the one asked for, in the precision that the machine does best."""
     keep_freed_memory()  # for everybody: a process has one allocator
-    changes = {"device": device_name, "precision": "auto", "epochs": options.rounds, "patience": options.rounds}
+    changes = {
+        "device": device_name,
+        "precision": "auto",
+        "layout": "channels_last",
+        "epochs": options.rounds,
+        "patience": options.rounds,
+    }
     work = new_workspace(options, options.recipe or NOTEBOOK_RECIPE, {"train": changes}, VALID_SHARE)
     return work, train.read_recipe("ce", work.paths), chosen_device(device_name, "auto")
 

@@ -27,7 +27,7 @@ def load_side(packed: Path, split: Path, side: Side) -> PackedSide:
     """Raises FakefaceError where the array is no array or has another number of images than the table."""
     path = packed / f"{side}.npy"
     try:
-        images = np.load(path, mmap_mode="c", allow_pickle=False)  # copy on write: torch wants an array it could write to
+        images = np.load(path, mmap_mode="r", allow_pickle=False)  # not "c": what could be written to must fit into memory
     except (ValueError, EOFError) as error:
         raise FakefaceError(f"{path}: not a packed array: {error}") from None
     records = [record for record in read_rows(split, SplitRecord) if record.side == side]

@@ -1,7 +1,6 @@
 """What an interrupted training needs to go on: kept outside DVC's outs, which DVC deletes before it runs a stage."""
 
 import hashlib
-import io
 import json
 import shutil
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from stages.errors import FakefaceError
 from stages.records import replacing
 
 STATE_FILES = "[0-9]*.pt"
@@ -52,11 +52,14 @@ class ResumeFolder:
         """Keep a finished epoch; a process killed at any point leaves the previous epoch or this one, whole."""
         if self.folder is None:
             return
-        serialised = io.BytesIO()  # written here, not by torch, whose error on a full disk names no file
-        torch.save(state | {"best_epoch": best_epoch}, serialised)
-        needed = {state_file(self.folder, number) for number in (epoch, best_epoch)}
-        with replacing(state_file(self.folder, epoch)) as temporary:
-            temporary.write_bytes(serialised.getbuffer())
+        path, needed = state_file(self.folder, epoch), {state_file(self.folder, number) for number in (epoch, best_epoch)}
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            try:
+                torch.save(state | {"best_epoch": best_epoch}, file)
+            except RuntimeError as error:  # where the disk becomes full in the middle, torch's own error names neither
+                raise FakefaceError(
+                    f"{path}: cannot be written, is the disk full? {' '.join(str(error).split())[:200]}"
+                ) from None
         for path in set(self.folder.glob(STATE_FILES)) - needed:
             path.unlink()
 

@@ -186,7 +186,7 @@ def write_model(recipe: Recipe, progress: Progress, valid: PackedSide, paths: Pa
     }
     write_json(paths.model / CARD_FILE, card)
     write_json(paths.model / RUN_FILE, progress.run_record)
-    _check_export(classifier, valid.images[:8], paths.model)
+    _check_export(classifier, np.array(valid.images[:8]), paths.model)
     write_rows(paths.history, EpochRecord, progress.epochs)
     summary = {name: value for name, value in asdict(progress.best).items() if name not in ("epoch", "learning_rate")}
     write_json(paths.metrics, {"best_epoch": progress.best.epoch, "epochs": len(progress.epochs)} | summary)

@@ -1,6 +1,7 @@
 """A network in training: one epoch at a time, its randomness from the seed and the epoch's number alone."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Literal
@@ -23,9 +24,12 @@ from stages.packed import PackedSide
 from stages.params import STRICT
 from stages.records import ObjectiveName
 
+Layout = Literal["channels_last", "contiguous"]
+
 EVAL_BATCH_SIZE = 64
+LAYOUTS: dict[Layout, torch.memory_format] = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 CACHED_IMAGES = 8
-"""So many are augmented at a time on a CPU: what the changes pass on to each other stays in its cache."""
+"""So many are made ready at a time on a CPU: what one change passes on to the next stays in its cache."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -43,6 +47,7 @@ class TrainParams:
     patience: int = Field(ge=1)
     device: DeviceName
     precision: Precision
+    layout: Layout
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ class Trainer:
     def __init__(self, recipe: Recipe, device: Device, train: PackedSide, valid: PackedSide) -> None:
         self.recipe, self.device = recipe, device
         network = new_classifier(recipe.model, recipe.train.seed).to(device.torch_device)
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.layout = LAYOUTS[recipe.train.layout]
+        self.network = network.to(memory_format=self.layout)  # type: ignore[call-overload]
         for key, px in (("augment.crop_px", recipe.augment.crop_px), ("pack.eval_px", valid.images.shape[1])):
             self._refuse_if_unfit(key, px)
         self.optimizer = new_optimizer(self.network, recipe.train)
@@ -138,7 +144,8 @@ class Trainer:
         self.network.eval()
         loss_sum, correct = (torch.zeros((), device=self.device.torch_device, dtype=torch.float64) for _ in range(2))
         for images, labels in self._valid_batches():
-            loss, logits = self._loss(self._inputs(images), labels)
+            inputs = torch.cat([self._inputs(_scaled(images[rows])) for rows in self._together(images)])
+            loss, logits = self._loss(inputs, labels)
             loss_sum += loss * len(labels)
             correct += self._correct(logits, labels)
         return loss_sum.item() / len(self.valid_labels), correct.item() / len(self.valid_labels)
@@ -147,7 +154,7 @@ class Trainer:
     def valid_p_fake(self) -> NDArray[np.float64]:
         """(N,), of the validation images, in float32 as an exported network computes it."""
         self.network.eval()
-        logits = [self.network(self._normalised(images)) for images, _ in self._valid_batches()]
+        logits = [self.network(self._normalised(_scaled(images))) for images, _ in self._valid_batches()]
         return self.recipe.objective.p_fake(torch.cat(logits).double()).cpu().numpy()
 
     @property
@@ -172,11 +179,10 @@ class Trainer:
             group["lr"] = learning_rate(step, steps, self.recipe.train.lr, self.recipe.train.schedule)
 
     def _valid_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (N, 3, eval_px, eval_px) in [0, 1] with their labels (N,)."""
+        """Packed images (N, eval_px, eval_px, 3) with their labels (N,)."""
         for first in range(0, len(self.valid_labels), EVAL_BATCH_SIZE):
             rows = slice(first, first + EVAL_BATCH_SIZE)
-            images = self.valid_images[rows].to(self.device.torch_device, non_blocking=True)
-            yield images.permute(0, 3, 1, 2).float().div_(255), self.valid_labels[rows]
+            yield self.valid_images[rows].to(self.device.torch_device), self.valid_labels[rows]
 
     def _loss(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         with self.device.autocast():
@@ -186,18 +192,22 @@ class Trainer:
 
     def _augmented(self, images: Tensor, values: dict[str, Tensor], colours: list[int]) -> Tensor:
         """What the network is given for packed images: changed at random, each by its own values, and normalised."""
-        together = len(images) if self.device.is_cuda else CACHED_IMAGES
         parts = []
-        for first in range(0, len(images), together):
-            rows = slice(first, first + together)
+        for rows in self._together(images):
             drawn = {name: value[rows] for name, value in values.items()}
             parts.append(self._inputs(augmented(images[rows], drawn, self.recipe.augment, colours)))
         return torch.cat(parts)
 
+    def _together(self, images: Tensor) -> Iterator[slice]:
+        """Which images are made ready for the network at a time."""
+        size = len(images) if self.device.is_cuda else CACHED_IMAGES
+        for first in range(0, len(images), size):
+            yield slice(first, first + size)
+
     def _inputs(self, images: Tensor) -> Tensor:
-        """Normalised, in the precision of the forward pass and the layout that convolutions are fastest in."""
+        """Normalised, in the precision of the forward pass and the layout of the network."""
         dtype = torch.bfloat16 if self.device.bf16 else torch.float32
-        return self._normalised(images).to(dtype, memory_format=torch.channels_last)
+        return self._normalised(images).to(dtype, memory_format=self.layout)
 
     def _normalised(self, images: Tensor) -> Tensor:
         return torch.addcmul(self.shift, images, self.scale)
@@ -210,9 +220,16 @@ class Trainer:
         return of[rows.to(of.device)].to(self.device.torch_device)
 
 
+def _scaled(images: Tensor) -> Tensor:
+    """Packed images (N, px, px, 3) as (N, 3, px, px) in [0, 1]."""
+    return images.permute(0, 3, 1, 2).float().div_(255)
+
+
 def _on_device(side: PackedSide, device: Device) -> tuple[Tensor, Tensor]:
     """Images and labels as tensors: on the GPU where they take at most half of its free memory, else mapped on the CPU."""
-    images = torch.from_numpy(side.images)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # and nothing writes to it
+        images = torch.from_numpy(side.images)
     if device.is_cuda and images.nbytes <= torch.cuda.mem_get_info(device.torch_device)[0] // 2:
         images = images.to(device.torch_device)
     return images, torch.from_numpy(side.labels).to(device.torch_device)

@@ -35,6 +35,7 @@ NOTEBOOK: dict[str, dict[str, Any]] = {
         "epochs": 50,
         "patience": 5,
         "precision": "float32",
+        "layout": "contiguous",
     },
 }
 """The published notebook's values, each one that it has."""

@@ -1,4 +1,7 @@
 import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import torch
 
 from stages import resume
 from stages.resume import ResumeFolder, fingerprint, resume_folder
+from tests.conftest import ROOT
 
 
 def weights(value: float) -> dict[str, torch.Tensor]:
@@ -54,24 +58,51 @@ class Killed(BaseException):
 
 def die_at(step: str, call: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on, die when a file is written, renamed or removed for the `call`-th time; a written one stays half."""
-    real, calls = getattr(Path, step), 0
+    owner = torch if step == "save" else Path
+    real, calls = getattr(owner, step), 0
 
     def mortal(*arguments: Any, **options: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls < call:
             return real(*arguments, **options)
-        if step == "write_bytes":
-            real(arguments[0], b"half")
+        if step == "save":
+            arguments[1].write(b"half")
         monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # who is dead tidies nothing away
         raise Killed
 
-    monkeypatch.setattr(Path, step, mortal)
+    monkeypatch.setattr(owner, step, mortal)
+
+
+@pytest.mark.parametrize("tensors", [1, 50])
+def test_a_full_disk_is_one_line_and_leaves_the_epoch_before(tmp_path: Path, tensors: int) -> None:
+    """Full at the first tensor, and in the middle, where torch itself names neither file nor reason."""
+    save(ResumeFolder(tmp_path), 1, 1)
+    program = f"""
+from pathlib import Path
+import torch
+from stages.errors import run_as_command
+from stages.resume import ResumeFolder
+network = {{str(number): torch.zeros(400_000 // {tensors}) for number in range({tensors})}}
+run_as_command(lambda argv: ResumeFolder(Path({str(tmp_path)!r})).save({{"epochs": [1, 2], "network": network}}, 2, 2))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000)),
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path}/2.pt: ")
+    assert done.stderr.count("\n") == 1
+    assert kept(ResumeFolder(tmp_path)) == (1, 1.0)
+    assert [path.name for path in tmp_path.iterdir()] == ["1.pt"]
 
 
 @pytest.mark.parametrize(
     ("step", "call", "survivor"),
-    [("write_bytes", 1, 2), ("replace", 1, 2), ("unlink", 1, 3), ("unlink", 2, 3), ("unlink", 3, 3)],
+    [("save", 1, 2), ("replace", 1, 2), ("unlink", 1, 3), ("unlink", 2, 3), ("unlink", 3, 3)],
 )
 def test_a_kill_at_any_point_leaves_an_epoch_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, call: int, survivor: int

@@ -32,6 +32,7 @@ TRAIN = TrainParams(
     patience=3,
     device="cpu",
     precision="float32",
+    layout="channels_last",
 )
 AUGMENT = AugmentParams(
     crop_px=EVAL_PX, horizontal_flip=0.5, rotation_degrees=10, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1
@@ -253,3 +254,40 @@ def test_validation_p_fake_is_that_of_the_exported_network() -> None:
     with torch.inference_mode():
         p_fake, _ = exported(in_training.valid_images)
     assert in_training.valid_p_fake() == pytest.approx(p_fake.double().numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize(("layout", "memory_format"), training.LAYOUTS.items())
+def test_images_and_weights_lie_in_memory_as_asked(layout: str, memory_format: torch.memory_format) -> None:
+    in_training = trainer(with_train(layout=layout))
+    shown: list[Tensor] = []
+    in_training.network.register_forward_pre_hook(lambda _, images: shown.append(images[0]))
+    in_training.train_epoch(1)
+    in_training.valid_epoch()
+    weights = in_training.network.get_parameter("0.weight")
+    assert len(shown) > 2
+    assert all(of.is_contiguous(memory_format=memory_format) for of in (*shown, weights))
+
+
+def test_how_many_are_augmented_at_a_time_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs: list[list[Tensor]] = []
+    for together in (1, 3, 100):
+        monkeypatch.setattr(training, "CACHED_IMAGES", together)
+        shown: list[Tensor] = []
+        in_training = trainer()
+        in_training.network.register_forward_pre_hook(lambda _, images, shown=shown: shown.append(images[0]))
+        in_training.train_epoch(1)
+        inputs.append(shown)
+    for others in inputs[1:]:
+        torch.testing.assert_close(others, inputs[0], rtol=0, atol=1e-5)
+
+
+def test_mapped_images_that_cannot_be_written_to_are_trained_on() -> None:
+    train, valid = side("train", 27, TRAIN_PX), side("valid", 70, EVAL_PX)
+    expected = Trainer(RECIPE, CPU, train, valid)
+    for of in (train, valid):
+        of.images.setflags(write=False)
+    mapped = Trainer(RECIPE, CPU, train, valid)
+    for one in (expected, mapped):
+        one.train_epoch(1)
+    assert same(mapped.weights(), expected.weights())
+    assert mapped.valid_epoch() == expected.valid_epoch()
