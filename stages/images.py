@@ -9,7 +9,7 @@ import os
 import stat
 import warnings
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,15 +110,18 @@ def fit(image: Image.Image, px: int) -> Pixels:
     return np.asarray(square)
 
 
-def on_all_cores(function: Callable[[Item], Result], items: Collection[Item], title: str | None) -> Iterator[Result]:
-    """`function` of each item, in the items' order, with a progress bar if it has a title; few results wait in memory.
+def on_all_cores(
+    function: Callable[[Item], Result], items: Iterable[Item], title: str | None, *, total: int | None = None
+) -> Iterator[Result]:
+    """`function` of each item, in the items' order, with a progress bar if it has a title; `total` where items have no length.
 
-    Threads suffice: Pillow decodes and resizes without holding Python's lock.
+    Items are asked for, and results kept, a few at a time. Threads suffice: Pillow decodes and resizes without Python's lock.
     """
     threads = os.cpu_count() or 1
+    total = len(items) if isinstance(items, Sized) else total
     waiting: deque[Future[Result]] = deque()
     hidden = True if title is None else None  # None: where nobody looks
-    with ThreadPoolExecutor(threads) as executor, tqdm(total=len(items), desc=title, unit="image", disable=hidden) as bar:
+    with ThreadPoolExecutor(threads) as executor, tqdm(total=total, desc=title, unit="image", disable=hidden) as bar:
         try:
             for item in items:
                 waiting.append(executor.submit(function, item))

@@ -6,6 +6,7 @@ writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from stages.errors import run_as_command
 from stages.images import Pixels, fit, on_all_cores, read_indexed
 from stages.params import STRICT, load_params
-from stages.records import SplitRecord, read_rows, replacing
+from stages.records import Side, SplitRecord, each_row, replacing
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -46,11 +47,12 @@ def write_images(path: Path, images: Iterable[Pixels], count: int, px: int) -> N
 
 
 def run(root: Path, split: Path, packed_folder: Path, params: PackParams) -> None:
-    records = read_rows(split, SplitRecord)
-    for side, px in (("train", params.train_px), ("valid", params.eval_px)):
-        members = [record for record in records if record.side == side]
-        images = on_all_cores(partial(packed, root=root, px=px), members, side)
-        write_images(packed_folder / f"{side}.npy", images, len(members), px)
+    counts = Counter(record.side for record in each_row(split, SplitRecord))
+    sides: tuple[tuple[Side, int], ...] = (("train", params.train_px), ("valid", params.eval_px))
+    for side, px in sides:
+        members = (record for record in each_row(split, SplitRecord) if record.side == side)
+        images = on_all_cores(partial(packed, root=root, px=px), members, side, total=counts[side])
+        write_images(packed_folder / f"{side}.npy", images, counts[side], px)
 
 
 def main(argv: list[str]) -> None:

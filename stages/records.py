@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -30,10 +31,11 @@ ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]
 RelationKind = Literal["bytes", "pixels", "photo", "mirrored"]
+ROWS_AT_A_TIME = 1000
 _NUMERIC = (int, float, Bit, int | None, float | None, Bit | None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """One usable image, as `index` found it.
 
@@ -76,7 +78,7 @@ class PairRecord:
     points: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupRecord:
     """An image and the group that it is related to, directly or through others: the smallest sha256 in it."""
 
@@ -84,7 +86,7 @@ class GroupRecord:
     group: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SplitRecord(ImageRecord):
     """One usable image, the side that `split` put it on and the group that `relate` found it in."""
 
@@ -157,26 +159,34 @@ def write_rows(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
-    """Read back what `write_rows` wrote.
+    """All that `write_rows` wrote. Raises as `each_row` does."""
+    return list(each_row(path, kind))
+
+
+def each_row(path: Path, kind: type[Row]) -> Iterator[Row]:
+    """Read back what `write_rows` wrote, a few rows at a time, however many there are.
 
     Raises:
         FakefaceError: the file is no CSV, a column is missing or a cell is not what its field allows.
     """
     numeric = {field.name for field in fields(kind) if field.type in _NUMERIC}  # type: ignore[arg-type]
+    checked = TypeAdapter(list[kind]).validate_python  # type: ignore[valid-type]
+    first_line = 2
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            cells = [
+            cells = (
                 {name: _number(text) if name in numeric else text for name, text in row.items()}
                 for row in csv.DictReader(file, restkey="more cells than columns")
-            ]
+            )
+            while rows := list(itertools.islice(cells, ROWS_AT_A_TIME)):
+                yield from checked(rows)
+                first_line += len(rows)
     except (csv.Error, UnicodeDecodeError) as error:
         raise FakefaceError(f"{path}: not CSV: {error}") from None
-    try:
-        return TypeAdapter(list[kind]).validate_python(cells)  # type: ignore[valid-type]
     except ValidationError as error:
         row, *column = error.errors()[0]["loc"]
         problem = error.errors()[0]["msg"]
-        raise FakefaceError(f"{path}: line {int(row) + 2}: {'.'.join(map(str, column))}: {problem}") from None
+        raise FakefaceError(f"{path}: line {first_line + int(row)}: {'.'.join(map(str, column))}: {problem}") from None
 
 
 def _number(text: str | None) -> int | float | str | None:

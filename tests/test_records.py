@@ -2,6 +2,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 
 from stages.errors import FakefaceError
 from stages.records import (
+    ROWS_AT_A_TIME,
+    GroupRecord,
     ImageRecord,
     RejectedRecord,
     Side,
     SplitRecord,
+    each_row,
     read_json,
     read_rows,
     replacing,
@@ -55,7 +59,7 @@ def test_rows_read_back_as_written(tmp_path_factory: pytest.TempPathFactory, row
 
 def test_a_table_with_more_columns_serves(tmp_path: Path) -> None:
     path = tmp_path / "split.csv"
-    write_rows(path, SplitRecord, [SplitRecord(**vars(RECORD), side="train", group="c0ffee")])
+    write_rows(path, SplitRecord, [SplitRecord(**asdict(RECORD), side="train", group="c0ffee")])
     assert read_rows(path, ImageRecord) == [RECORD]
 
 
@@ -139,3 +143,16 @@ def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     # The first example of FIPS 180-2, appendix B.1
     assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_long_tables_are_read_a_few_rows_at_a_time_and_lines_counted_on(tmp_path: Path) -> None:
+    path = tmp_path / "groups.csv"
+    rows = [GroupRecord(f"{number}.jpg", "c0ffee") for number in range(2 * ROWS_AT_A_TIME + 7)]
+    write_rows(path, GroupRecord, rows)
+    assert list(each_row(path, GroupRecord)) == rows
+    with path.open("a", encoding="utf-8") as file:
+        file.write("no group\n")
+    first = next(each_row(path, GroupRecord))
+    assert first == rows[0]
+    with pytest.raises(FakefaceError, match=rf"groups\.csv: line {len(rows) + 2}: group: "):
+        read_rows(path, GroupRecord)
