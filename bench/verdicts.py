@@ -52,14 +52,16 @@ def verdicts(options: Options) -> Result:
     """Many photos by `infer` and by `predict`, against bare decoding and the bare networks, whichever takes longer."""
     work, recipe = _with_models(options)
     records, px = work.records("train"), work.pack_params.eval_px
-    detectors = {name: load_detector(work.root / name) for name in OBJECTIVE_NAMES}
+    # As `infer` and `predict` load them: a core judges a photo of its own. In batches all cores judge together.
+    detectors = {name: load_detector(work.root / name, threads=1) for name in OBJECTIVE_NAMES}
+    together = {name: load_detector(work.root / name) for name in OBJECTIVE_NAMES}
     image = np.random.default_rng(0).integers(0, 256, (px, px, 3), np.uint8)
     contenders: dict[str, Go] = {
         "infer": partial(timed, _inferred, work, records, detectors),
         "predict": partial(timed, _predicted, work, records),
         "notebook": partial(timed, _notebook_verdicts, work, recipe),
         "limit: decoding": partial(timed, bare_decoding, [str(work.photos), str(px)]),
-        "limit: networks, in batches": partial(timed, _bare_networks, detectors, np.stack([image] * BATCH_SIZE), len(records)),
+        "limit: networks, in batches": partial(timed, _bare_networks, together, np.stack([image] * BATCH_SIZE), len(records)),
         "limit: networks, on all cores": partial(timed, _bare_networks_on_all_cores, detectors, image, len(records)),
     }
     rows = alternating("verdicts", contenders, options.rounds)
