@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from itertools import count
@@ -14,7 +14,7 @@ from scipy import stats
 
 from bench.photos import NOTEBOOK_RECIPE, Workspace, new_workspace, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternating, timed
-from bench.trainings import BareTraining, FilesTraining
+from bench.trainings import BareTraining, FilesTraining, return_freed_memory
 from stages import pack, tracking, train
 from stages.detector import load_detector
 from stages.devices import Device, DeviceName, chosen_device, description, keep_freed_memory
@@ -49,10 +49,10 @@ def _epochs(part: str, options: Options, device_name: DeviceName, of_notebook: f
     again = partial(pack.run, work.photos, work.paths.split, work.root / "again", work.pack_params)
     with own_epochs(work, trainer) as own_epoch:
         contenders: dict[str, Go] = {
-            "fakeface": own_epoch,
-            "notebook": partial(timed, FilesTraining(work, recipe, device, simple=False).epoch),
-            "simple": partial(timed, FilesTraining(work, recipe, device, simple=True).epoch),
-            "limit": partial(timed, bare.epoch),
+            "fakeface": partial(_after, keep_freed_memory, own_epoch),
+            "notebook": partial(_after, return_freed_memory, timed, FilesTraining(work, recipe, device, simple=False).epoch),
+            "simple": partial(_after, return_freed_memory, timed, FilesTraining(work, recipe, device, simple=True).epoch),
+            "limit": partial(_after, keep_freed_memory, timed, bare.epoch),
             "fakeface: pack, once": partial(timed, again),
         }
         rows = alternating(part, contenders, options.rounds)
@@ -99,7 +99,8 @@ def precision(options: Options) -> Result:
     """float32 against bf16 on given photos: test AUC of whole trainings, a seed per round, paired. Long."""
     recipe = options.recipe or PROJECT / "recipes/quick.yaml"
     with redirect_stdout(sys.stderr):
-        work = new_workspace(options, recipe, {}, valid_share=None)
+        weights = read_yaml(recipe)["model"]["weights"]
+        work = new_workspace(options, recipe, {"model": {"weights": weights}}, valid_share=None)
         contenders: dict[str, Go] = {name: _training_in(work, name) for name in ("float32", "bf16")}
         rows = alternating("precision", contenders, options.rounds)
     pairs = zip(rows["bf16"]["auc"], rows["float32"]["auc"], strict=True)
@@ -141,7 +142,6 @@ def _training_in(work: Workspace, name: str) -> Go:
 
 def _prepared(options: Options, device_name: DeviceName) -> tuple[Workspace, Recipe, Device]:
     """Photos for the notebook's recipe, or the one asked for, in the precision that the machine does best."""
-    keep_freed_memory()  # for everybody: a process has one allocator
     changes = {
         "device": device_name,
         "precision": "auto",
@@ -151,6 +151,12 @@ def _prepared(options: Options, device_name: DeviceName) -> tuple[Workspace, Rec
     }
     work = new_workspace(options, options.recipe or NOTEBOOK_RECIPE, {"train": changes}, VALID_SHARE)
     return work, train.read_recipe("ce", work.paths), chosen_device(device_name, "auto")
+
+
+def _after(setting: Callable[[], None], go: Callable[..., Measures], *arguments: Any) -> Measures:
+    """A process has one allocator; each contender has it set as it would have it in a process of its own."""
+    setting()
+    return go(*arguments)
 
 
 def _sides(work: Workspace) -> tuple[PackedSide, PackedSide]:

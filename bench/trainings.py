@@ -1,5 +1,6 @@
 """An epoch of training as others write it, from JPEG files, and the limit: the same steps on one batch that is in memory."""
 
+import ctypes
 import os
 import warnings
 from pathlib import Path
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from bench.photos import Workspace
 from stages.augmentation import AugmentParams
 from stages.classifier import new_classifier
-from stages.devices import Device
+from stages.devices import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, Device
 from stages.records import SplitRecord
 from stages.torchvision_ops import import_torchvision
 from stages.training import EVAL_BATCH_SIZE, Recipe, new_optimizer
@@ -36,6 +37,13 @@ class JpegDataset(Dataset[tuple[Tensor, int]]):
         record = self.records[row]
         image = Image.open(self.root / record.path).convert("RGB")
         return self.transform(image), record.label
+
+
+def return_freed_memory() -> None:
+    """What glibc does by itself, once its thresholds have grown as far as they do (M_MMAP_THRESHOLD in mallopt(3))."""
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(M_MMAP_THRESHOLD, 2**25)
+        mallopt(M_TRIM_THRESHOLD, 2**26)
 
 
 def notebook_transform(recipe: Recipe, px: int, *, train: bool) -> Any:
