@@ -63,6 +63,7 @@ def main(argv: list[str]) -> None:
         for name in asked.parts or default:
             results[name] = replace(PARTS[name].measure(_options(asked, PARTS[name], Path(scratch))), where=machine)
             print(page.tables([results[name]]), flush=True)
+    print(page.summary(list(results.values())))
     if asked.write:
         page.write(results, list(PARTS))
 

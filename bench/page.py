@@ -12,6 +12,18 @@ BEGIN, END = "<!-- measured: `python -m bench --write` rewrites this -->", "<!--
 VERDICTS = {True: "yes", False: "**no**", None: ""}
 
 
+def whole(results: Sequence[Result]) -> str:
+    return f"{summary(results)}\n{tables(results)}"
+
+
+def summary(results: Sequence[Result]) -> str:
+    """One table of all that is to be reached."""
+    goals = [(result, goal) for result in results for goal in result.goals if is_reached(result.rows, goal) is not None]
+    rows = [f"| {result.part} {goal_row(result, goal)}" for result, goal in goals]
+    columns = "| part | compared | median (quartiles) | to reach | reached |"
+    return "\n".join(["### What is to be reached", "", columns, "|---" * 5 + "|", *rows, ""])
+
+
 def tables(results: Sequence[Result]) -> str:
     """A section per part; a machine is described where it is another one than the section's before."""
     lines: list[str] = []
@@ -82,4 +94,4 @@ def write(results: dict[str, Result], order: Sequence[str], page: Path = PAGE, n
     write_json(numbers, {part: asdict(result) for part, result in kept.items()})
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n{tables(list(kept.values()))}\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n\n{whole(list(kept.values()))}\n{END}{after}", encoding="utf-8")

@@ -150,6 +150,14 @@ def test_goals_are_reached_at_their_bound() -> None:
         assert is_reached(ROWS, goal) is reached
 
 
+def test_one_table_tells_what_is_to_be_reached() -> None:
+    free = replace(RESULT, part="free", goals=[Goal("ours", "peer")])
+    *_, row = page.summary([free, RESULT]).strip().splitlines()
+    assert page.summary([free, RESULT]).count("\n| pack |") == 1
+    assert "free" not in page.summary([free, RESULT])
+    assert row == "| pack | ours: times as fast as peer | 2.5 (2 to 4) | at least 2.6 | **no** |"
+
+
 def test_tables_tell_the_measured_times() -> None:
     table = page.tables([RESULT, replace(RESULT, part="again")])
     assert table.count("machine: a computer") == 1
@@ -165,13 +173,13 @@ def test_writing_replaces_what_was_measured_anew_and_keeps_the_rest(tmp_path: Pa
     other = replace(RESULT, part="imports", what="Something else.")
     page.write({"imports": other}, ["imports", "pack"], text, numbers)
     assert page.load(numbers) == {"imports": other, "pack": RESULT}
-    assert text.read_text() == f"before\n{page.BEGIN}\n\n{page.tables([other, RESULT])}\n{page.END}\nafter\n"
+    assert text.read_text() == f"before\n{page.BEGIN}\n\n{page.whole([other, RESULT])}\n{page.END}\nafter\n"
 
 
 def test_the_projects_page_holds_what_its_numbers_say() -> None:
     written = page.PAGE.read_text(encoding="utf-8").partition(page.BEGIN)[2].partition(page.END)[0].strip()
     known = list(page.load(page.NUMBERS).values())
-    assert written == (page.tables(known).strip() if known else "Not measured yet.")
+    assert written == (page.whole(known).strip() if known else "Not measured yet.")
 
 
 def test_a_child_tells_its_own_peak_and_its_complaints(tmp_path: Path) -> None:
