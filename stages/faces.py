@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_type_hints
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Pixels = NDArray[np.floating[Any]]
 Traits = TypeVar("Traits")
@@ -197,13 +197,13 @@ class _View:
     def clouds(self, rng: np.random.Generator, size: float) -> Pixels:
         """Smooth noise of deviation about 1, whose blobs have a size on the face."""
         cells = int(np.clip(1 / (size * self.scene.size), 2, self.image_px))
-        coarse = Image.fromarray(rng.standard_normal((cells, cells), dtype=np.float32))
-        return np.asarray(coarse.resize((self.image_px, self.image_px), Image.Resampling.BICUBIC))
+        coarse = rng.standard_normal((cells, cells), dtype=np.float32)
+        return cv2.resize(coarse, (self.image_px, self.image_px), interpolation=cv2.INTER_CUBIC)
 
 
 def _inside(x: Pixels, y: Pixels, rx: float, ry: float) -> Pixels:
     """Distance inside an ellipse's edge, about; negative outside."""
-    return (1 - np.hypot(x / rx, y / ry)) * min(rx, ry)
+    return (1 - np.sqrt((x / rx) ** 2 + (y / ry) ** 2)) * min(rx, ry)
 
 
 def _ramp(distance: Pixels, width: float) -> Pixels:
@@ -248,7 +248,7 @@ def _head(light: Pixels, skin: Pixels, view: _View) -> Pixels:
     for side in (-1, 1):
         _eye(lit, side, view)
         ear = _inside(view.x - side * (face.width + 0.01), view.y - 0.05, 0.09, 0.2)
-        light = _over(light, 0.75 * lit.mean(axis=(0, 1)) + 0.25 * paint * shade[..., None], _ramp(ear, 2 * view.pixel))
+        light = _over(light, 0.75 * _mean(lit) + 0.25 * paint * shade[..., None], _ramp(ear, 2 * view.pixel))
     outline = view.dome / 0.75
     return _over(light, lit, _ramp(outline - 0.12, 0.24))
 
@@ -468,11 +468,9 @@ def _centre(inside: Pixels) -> NDArray[np.int64]:
 
 def _matched(patch: Pixels, base: Pixels, mask: Pixels, amount: float) -> Pixels:
     """The patch with its mean and deviation under the mask moved towards the base's, channel by channel."""
-    weight = mask / mask.sum()
-    means = [(image * weight).sum(axis=(0, 1)) for image in (patch, base)]
-    spreads = [
-        np.sqrt((image**2 * weight).sum(axis=(0, 1)) - mean**2) for image, mean in zip((patch, base), means, strict=True)
-    ]
+    weight = mask / mask.mean()
+    means = [_mean(image * weight) for image in (patch, base)]
+    spreads = [np.sqrt(_mean(image**2 * weight) - mean**2) for image, mean in zip((patch, base), means, strict=True)]
     like_base = (patch - means[0]) * (spreads[1] / spreads[0]) + means[1]
     return patch + amount * (like_base - patch)
 
@@ -480,13 +478,12 @@ def _matched(patch: Pixels, base: Pixels, mask: Pixels, amount: float) -> Pixels
 def _blurred(image: Pixels, deviation_px: float) -> Pixels:
     """A Gaussian blur of an image (P, P, C), edges repeated."""
     reach = int(np.ceil(2.5 * deviation_px))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation_px) ** 2)
-    kernel = (kernel / kernel.sum()).astype(np.float32)
-    for axis in (0, 1):
-        padding = [(reach, reach) if a == axis else (0, 0) for a in range(3)]
-        padded = np.pad(image, padding, mode="edge")
-        image = sum(k * padded.take(range(i, i + image.shape[axis]), axis) for i, k in enumerate(kernel))
-    return image
+    return cv2.GaussianBlur(image, (2 * reach + 1,) * 2, deviation_px, borderType=cv2.BORDER_REPLICATE)
+
+
+def _mean(image: Pixels) -> Pixels:
+    """Of each channel of an image (P, P, 3); NumPy takes thirty times as long over an axis of three."""
+    return _vector(*cv2.mean(image)[:3])
 
 
 def _over(image: Pixels, colour: Pixels | tuple[float, float, float], coverage: Pixels) -> Pixels:

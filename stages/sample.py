@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import numpy as np
 import pydantic
 from PIL import Image
@@ -134,14 +135,16 @@ def run(folder: Path, params: SampleParams, workers: int) -> None:
     with replacing_folder(folder) as temporary:
         for parent in sorted({(temporary / order.path).parent for order in wanted}):
             parent.mkdir(parents=True)
-        with ProcessPoolExecutor(workers, initializer=_leave_interrupts_to_the_parent) as pool:
+        with ProcessPoolExecutor(workers, initializer=_work_beside_others) as pool:
             saved = pool.map(partial(save, folder=temporary, image_px=params.image_px), wanted, chunksize=8)
             for _ in tqdm(saved, "draw", total=len(wanted), unit="photo", disable=None):
                 pass
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _work_beside_others() -> None:
+    """Leave interrupts to the parent, and the other cores to the other processes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
 
 
 def main(argv: list[str]) -> None:
