@@ -49,9 +49,8 @@ class Verdict:
 def judged(photo: Path, detectors: Sequence[Detector], threshold: ThresholdName) -> Verdict:
     """Raises ImageError where the file is no image that can be used."""
     image = read_image(photo)
-    p_fake = {
-        detector.objective: float(detector.scores(fit(image, detector.image_px)[np.newaxis])[0][0]) for detector in detectors
-    }
+    fitted = {px: fit(image, px)[np.newaxis] for px in {detector.image_px for detector in detectors}}
+    p_fake = {detector.objective: float(detector.scores(fitted[detector.image_px])[0][0]) for detector in detectors}
     return Verdict(photo, p_fake, {detector.objective: detector.thresholds[threshold] for detector in detectors})
 
 
