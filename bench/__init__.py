@@ -13,5 +13,5 @@ training   training, gpu, profile, precision
 decoding   pack, statistics
 scaling    scaling
 commands   dvc_noop, make_run, imports
-verdicts   verdict, verdicts
+verdicts   verdict, verdicts, verdicts_lite
 """

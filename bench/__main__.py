@@ -46,6 +46,7 @@ PARTS = {
     "imports": Part(commands.imports, 0, 5, 0),
     "verdict": Part(verdicts.verdict, 4, 7, 4),
     "verdicts": Part(verdicts.verdicts, 1000, 3, 20),
+    "verdicts_lite": Part(verdicts.verdicts_lite, 1000, 3, 20),
     "precision": Part(training.precision, 1600, 3, 60),
 }
 LONG = ("precision",)
@@ -86,7 +87,8 @@ def _known(part: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    told = "\n".join(f"  {name:<12}{(part.measure.__doc__ or '').partition(chr(10))[0]}" for name, part in PARTS.items())
+    width = max(map(len, PARTS)) + 1
+    told = "\n".join(f"  {name:<{width}}{(part.measure.__doc__ or '').partition(chr(10))[0]}" for name, part in PARTS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description=__doc__,
