@@ -72,7 +72,7 @@ def _on_a_side(record: ImageRecord, first_train: int) -> SplitRecord:
 def link_photos(options: Options, folder: Path) -> None:
     """Links in folder/{real,fake}, half of `options.images` each; photos come again where there are fewer."""
     root = options.photos or _drawn(options)
-    found = index.candidates(root)
+    found = sorted(index.candidates(root), key=lambda one: one.path)
     for label, name in enumerate(("real", "fake")):
         paths = [(root / one.path).resolve() for one in found if one.label == label]
         (folder / name).mkdir(parents=True)

@@ -42,6 +42,7 @@ Read `dvc.yaml` first. A module that runs bears the name of its stage, a verb; a
     pages            the report and the model card: templates filled in, and what they say in words
     tracking         what MLflow is told
     records          the tables and JSON files that the stages exchange
+    tables           rows too many for memory, sorted and joined on disk
     params           params.yaml, checked
     errors           what is said to the user when something is wrong
 """

@@ -7,13 +7,17 @@ writes  IMAGES, a row per usable image; REJECTED, a row per file that cannot be 
 
 import argparse
 import os
+import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from glob import iglob
 from hashlib import sha256
+from itertools import chain, islice, product
 from pathlib import Path, PurePosixPath
+from sqlite3 import Connection
 from typing import Literal
 
 import pydantic
@@ -22,6 +26,7 @@ from stages.errors import FakefaceError, run_as_command
 from stages.images import ImageError, image_facts, on_all_cores, read_image_bytes
 from stages.params import STRICT, load_params
 from stages.records import FAKE, LABEL_NAMES, PARTS, REAL, Bit, ImageRecord, RejectedRecord, write_json, write_rows
+from stages.tables import keep, kept, temporary_tables
 
 Subset = Literal["training", "test", ""]
 
@@ -72,25 +77,31 @@ class Candidate:
     any_name: bool
 
 
-def candidates(root: Path) -> list[Candidate]:
-    """Every file in the folders of the first of LAYOUTS found, hidden ones left out, sorted by path.
+def listed(root: Path, layout: Layout) -> Iterator[Candidate]:
+    """Every file in the folders of a layout, hidden ones left out, in no order. Raises OSError where one cannot be listed."""
+    below = () if layout.own else ("*/", "*/*/")
+    # Path.glob would hold all files of a folder to find those in it.
+    parents = (root / parent for pattern in below for parent in iglob(pattern, root_dir=root))  # noqa: PTH207
+    for parent, (name, label, subset) in product((root, *parents), layout.folders):
+        if os.path.lexists(parent / name):
+            folder = (parent / name).relative_to(root).as_posix()
+            with os.scandir(parent / name) as entries:
+                for entry in entries:
+                    if not entry.name.startswith(".") and entry.name.casefold() not in IGNORED_NAMES:
+                        yield Candidate(f"{folder}/{entry.name}", label, subset, layout.own)
+
+
+def candidates(root: Path) -> Iterator[Candidate]:
+    """Every file in the folders of the first of LAYOUTS found, hidden ones left out, in no order.
 
     Raises:
         FakefaceError: no layout is found.
         OSError: a folder of the layout cannot be listed.
     """
     for layout in LAYOUTS:
-        parents = [root] if layout.own else [root, *root.glob("[!.]*/"), *root.glob("[!.]*/[!.]*/")]
-        found = [
-            Candidate(Path(entry.path).relative_to(root).as_posix(), label, subset, layout.own)
-            for parent in parents
-            for name, label, subset in layout.folders
-            if os.path.lexists(parent / name)
-            for entry in os.scandir(parent / name)
-            if not entry.name.startswith(".") and entry.name.casefold() not in IGNORED_NAMES
-        ]
-        if found:
-            return sorted(found, key=lambda candidate: candidate.path)
+        found = listed(root, layout)
+        if first := next(found, None):
+            return chain([first], found)
     raise FakefaceError(f"{root}: no images in the folders of a known layout: expected {', or '.join(map(str, LAYOUTS))}")
 
 
@@ -136,30 +147,38 @@ def examined(candidate: Candidate, root: Path) -> ImageRecord | RejectedRecord:
     )
 
 
-def without_copies(records: Iterable[ImageRecord]) -> list[ImageRecord]:
-    """Of records with the same bytes, name, label and subset the one nearest to the root, sorted by path."""
-    nearest_last = sorted(records, key=lambda record: (record.path.count("/"), record.path), reverse=True)
-    kept = {(record.sha256, PurePosixPath(record.path).name, record.label, record.subset): record for record in nearest_last}
-    return sorted(kept.values(), key=lambda record: record.path)
+def drop_copies(tables: Connection) -> int:
+    """Of images with the same bytes, name, label and subset keep the one nearest to the root; how many went."""
+    tables.create_function("name_of", 1, posixpath.basename, deterministic=True)
+    return tables.execute("""
+        DELETE FROM ImageRecord WHERE rowid IN (
+            SELECT image FROM (
+                SELECT rowid AS image, row_number() OVER (
+                    PARTITION BY sha256, name_of(path), label, subset
+                    ORDER BY length(path) - length(replace(path, '/', '')), path
+                ) AS nearness FROM ImageRecord
+            ) WHERE nearness > 1
+        )
+    """).rowcount
 
 
-def contradictions(records: Sequence[ImageRecord]) -> list[RejectedRecord]:
-    """The records whose very bytes also stand under the other label."""
-    path_of: dict[tuple[str, int], str] = {(record.sha256, record.label): record.path for record in records}
-    return [
-        RejectedRecord(record.path, f"labelled {LABEL_NAMES[1 - record.label]} too: the same bytes as {other}")
-        for record in records
-        if (other := path_of.get((record.sha256, 1 - record.label)))
-    ]
+def contradictions(tables: Connection) -> Iterator[RejectedRecord]:
+    """The images whose very bytes also stand under the other label."""
+    tables.execute("CREATE INDEX content ON ImageRecord (sha256, label, path)")
+    for path, label, other in tables.execute("""
+        SELECT path, label, (SELECT max(path) FROM ImageRecord WHERE sha256 = image.sha256 AND label = 1 - image.label) AS other
+        FROM ImageRecord AS image WHERE other IS NOT NULL
+    """):
+        yield RejectedRecord(path, f"labelled {LABEL_NAMES[1 - label]} too: the same bytes as {other}")
 
 
-def shortage(records: Sequence[ImageRecord], rejected: Sequence[RejectedRecord], params: IndexParams) -> str | None:
+def shortage(counts: Mapping[str, int], examples: Sequence[RejectedRecord], params: IndexParams) -> str | None:
     """What is wrong where too many files were rejected, or a class has no image."""
-    reasons = "; ".join(f"{record.path}: {record.reason}" for record in rejected[:3])
-    if len(rejected) > params.max_rejected:
-        return f"{len(rejected):,} files cannot be used, more than index.max_rejected ({params.max_rejected:,}): {reasons}"
-    for label, name in enumerate(LABEL_NAMES):
-        if all(record.label != label for record in records):
+    reasons = "; ".join(f"{record.path}: {record.reason}" for record in examples)
+    if counts["rejected"] > params.max_rejected:
+        return f"{counts['rejected']:,} files cannot be used, more than index.max_rejected ({params.max_rejected:,}): {reasons}"
+    for name in LABEL_NAMES:
+        if not counts[name]:
             return f"no {name} image that can be used: expected some of each class. {reasons}".rstrip(" .")
     return None
 
@@ -169,20 +188,25 @@ def run(root: Path, images_path: Path, rejected_path: Path, metrics_path: Path, 
     if not root.is_dir():
         hint = "`dvc repro` draws it" if root == SAMPLE_ROOT else "data.root should name a folder of photos"
         raise FakefaceError(f"{root}: no such folder: {hint}")
-    results = list(on_all_cores(partial(examined, root=root), candidates(root), "index"))
-    usable = [result for result in results if isinstance(result, ImageRecord)]
-    single = without_copies(usable)
-    rejected = [result for result in results if isinstance(result, RejectedRecord)] + contradictions(single)
-    rejected.sort(key=lambda record: record.path)
-    rejected_paths = {record.path for record in rejected}
-    records = [record for record in single if record.path not in rejected_paths]
-    write_rows(rejected_path, RejectedRecord, rejected)
-    if complaint := shortage(records, rejected, params):
-        raise FakefaceError(f"{root}: {complaint}" + (f" (all in {rejected_path})" if rejected else ""))
-    write_rows(images_path, ImageRecord, records)
-    labels = {name: sum(record.label == label for record in records) for label, name in enumerate(LABEL_NAMES)}
-    counts = {"images": len(records), **labels, "duplicates": len(usable) - len(single), "rejected": len(rejected)}
-    write_json(metrics_path, counts | {"is_sample": root == SAMPLE_ROOT})
+    with temporary_tables(ImageRecord, RejectedRecord) as tables:
+        total = sum(1 for _ in candidates(root))
+        keep(tables, on_all_cores(partial(examined, root=root), candidates(root), "index", total=total))
+        copies = drop_copies(tables)
+        keep(tables, contradictions(tables))
+        tables.execute("DELETE FROM ImageRecord WHERE path IN (SELECT path FROM RejectedRecord)")
+        write_rows(rejected_path, RejectedRecord, kept(tables, RejectedRecord, "path, reason"))
+        labels = dict(tables.execute("SELECT label, count(*) FROM ImageRecord GROUP BY label"))
+        counts = {
+            "images": sum(labels.values()),
+            **{name: labels.get(label, 0) for label, name in enumerate(LABEL_NAMES)},
+            "duplicates": copies,
+            "rejected": tables.execute("SELECT count(*) FROM RejectedRecord").fetchone()[0],
+        }
+        examples = list(islice(kept(tables, RejectedRecord, "path, reason"), 3))
+        if complaint := shortage(counts, examples, params):
+            raise FakefaceError(f"{root}: {complaint}" + (f" (all in {rejected_path})" if examples else ""))
+        write_rows(images_path, ImageRecord, kept(tables, ImageRecord, "path"))
+        write_json(metrics_path, counts | {"is_sample": root == SAMPLE_ROOT})
 
 
 def main(argv: list[str]) -> None:

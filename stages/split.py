@@ -8,14 +8,17 @@ writes  SPLIT, the whole index with columns `side` and `group` more; METRICS, co
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from hashlib import sha256
-from itertools import combinations
+from itertools import combinations, zip_longest
+from operator import attrgetter
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -30,15 +33,25 @@ from stages.records import (
     PairRecord,
     Side,
     SplitRecord,
-    read_rows,
+    each_row,
     write_json,
     write_rows,
 )
+from stages.tables import keep, kept, temporary_tables
 
 Stratum = tuple[int, str]
 """Label and difficulty: a drawn side has its share of each."""
 
-DRAWN_SIDES: tuple[Side, ...] = ("train", "valid", "test")
+Counts = npt.NDArray[np.int32]
+"""(units, strata): the images of each unit, which is a group or a single image, whose side is still to be drawn."""
+
+IMAGE = np.dtype([("unit", np.int32), ("stratum", np.int32), ("training", np.bool_), ("test", np.bool_), ("related", np.bool_)])
+"""What decides an image's side: positions of its unit and its stratum among the sorted ones, the folders' subset, and whether
+its group has a given test image."""
+
+SIDES: tuple[Side, ...] = get_args(Side)
+TRAIN, VALID, TEST, EXCLUDED = range(len(SIDES))
+DRAWN_SIDES = (TRAIN, VALID, TEST)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -55,8 +68,34 @@ class SplitParams:
     test_fraction: float = Field(gt=0, lt=1)
 
 
-def sides(records: Sequence[ImageRecord], groups: Sequence[str], params: SplitParams) -> list[Side]:
-    """The side of each record, for any order of the records; `groups` are the related images' where `by` is group.
+def undecided(images: Path, groups: Path) -> Iterator[SplitRecord]:
+    """Each image with its group, excluded as long as no side is found for it. Raises FakefaceError, also where they differ."""
+    values = attrgetter(*(field.name for field in fields(ImageRecord)))
+    for record, row in zip_longest(each_row(images, ImageRecord), each_row(groups, GroupRecord)):
+        if record is None or row is None or record.path != row.path:
+            raise FakefaceError(f"{groups}: not the images of {images}: run `relate` again")
+        yield SplitRecord(*(*values(record), "excluded", row.group))
+
+
+def place(tables: Connection, params: SplitParams) -> None:
+    """Find a side for each SplitRecord in `tables`, whatever their order. Raises as `sides` does."""
+    strata = tables.execute("SELECT DISTINCT label, difficulty FROM SplitRecord ORDER BY label, difficulty").fetchall()
+    rows = tables.execute(
+        """
+        SELECT dense_rank() OVER (ORDER BY CASE ? WHEN 'group' THEN "group" ELSE sha256 || ' ' || path END) - 1,
+            label, difficulty, subset = 'training', subset = 'test',
+            "group" IN (SELECT "group" FROM SplitRecord WHERE subset = 'test')
+        FROM SplitRecord ORDER BY SplitRecord.rowid
+        """,
+        (params.by,),
+    )
+    images = np.fromiter(((unit, strata.index((label, difficulty)), *flags) for unit, label, difficulty, *flags in rows), IMAGE)
+    found = enumerate(sides(images, strata, params), start=1)
+    tables.executemany("UPDATE SplitRecord SET side = ? WHERE rowid = ?", ((SIDES[side], row) for row, side in found))
+
+
+def sides(images: npt.NDArray[Any], strata: Sequence[Stratum], params: SplitParams) -> npt.NDArray[np.uint8]:
+    """The position in SIDES of the side of each IMAGE.
 
     Where the folders give a test side, what else is in a group with one of its images is excluded, if `exclude_relatives`.
 
@@ -64,106 +103,100 @@ def sides(records: Sequence[ImageRecord], groups: Sequence[str], params: SplitPa
         FakefaceError: too few images for the test side, or a side without a class.
     """
     rng = np.random.default_rng(params.seed)
-    relatives = {group for record, group in zip(records, groups, strict=True) if record.subset == "test"}
-    units = groups if params.by == "group" else [f"{record.sha256} {record.path}" for record in records]
-    given = {unit for record, unit in zip(records, units, strict=True) if record.subset == "test"}
-
-    def fixed(record: ImageRecord, group: str) -> Side | None:
-        if record.subset == "test":
-            return "test"
-        return "excluded" if params.exclude_relatives and group in relatives else None
-
-    found = [fixed(record, group) for record, group in zip(records, groups, strict=True)]
-    strata = {unit: Counter[Stratum]() for unit in sorted(set(units))}
-    for record, unit, side in zip(records, units, found, strict=True):
-        if side is None:
-            strata[unit][_stratum(record)] += 1
-    strata = {unit: counts for unit, counts in strata.items() if counts}
-    test = set() if given else _drawn_test(records, strata, params, rng)
-    rest = {unit: counts for unit, counts in strata.items() if unit not in test}
-    fold = folds(rest, params.folds, rng)
-    drawn_side: dict[str, Side] = {unit: "valid" if number == params.fold else "train" for unit, number in fold.items()}
-    drawn_side |= dict.fromkeys(test, "test")
-    whole = [drawn_side[unit] if side is None else side for unit, side in zip(units, found, strict=True)]
-    _check_classes(records, whole)
-    return whole
-
-
-def folds(strata: Mapping[str, Counter[Stratum]], count: int, rng: np.random.Generator) -> dict[str, int]:
-    """A fold of 0..count-1 for each group, so that all have about as many images of each stratum.
-
-    `strata` counts each group's images. Large groups first, each goes where its strata have fewest images so far; single
-    images come last and even the folds out. Of equal folds it is the first.
-    """
-    names = list(strata)
-    order = sorted(rng.permutation(len(names)), key=lambda position: -strata[names[position]].total())
-    filled = [Counter[Stratum]() for _ in range(count)]
-    found = {}
-    for position in order:
-        group = strata[names[position]]
-        fullness = [sum(images * fold[stratum] for stratum, images in group.items()) for fold in filled]
-        number = fullness.index(min(fullness))
-        filled[number] += group
-        found[names[position]] = number
+    unit, given = images["unit"], images["test"]
+    free = ~images["related"] if params.exclude_relatives else ~given
+    counts = np.zeros((unit.max(initial=-1) + 1, len(strata)), np.int32)
+    np.add.at(counts, (unit[free], images["stratum"][free]), 1)
+    test = np.zeros(len(counts), np.bool_)
+    if not given.any():
+        test = _drawn_test(counts, strata, params, rng, is_the_set=bool(images["training"].any()))
+    fold = folds(counts, np.flatnonzero(counts.any(axis=1) & ~test), params.folds, rng)
+    drawn_side = np.full(len(counts), TRAIN, np.uint8)
+    drawn_side[fold == params.fold] = VALID
+    drawn_side[test] = TEST
+    found = np.full(len(images), EXCLUDED, np.uint8)
+    found[given] = TEST
+    found[free] = drawn_side[unit[free]]
+    _check_classes(found, np.array([label for label, _ in strata])[images["stratum"]])
     return found
 
 
-def drawn(strata: Mapping[str, Counter[Stratum]], quota: Counter[Stratum], rng: np.random.Generator) -> set[str]:
-    """Groups in random order, each taken where the quota has room for all of its images.
+def folds(counts: Counts, units: npt.NDArray[np.intp], count: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+    """A fold of 0..count-1 for each of `units`, so that all have about as many images of each stratum; -1 for the others.
 
-    `strata` counts each group's images. The quota is filled exactly unless too few small groups come late, when the large
-    ones no longer fit.
+    Large units first, each goes where its strata have fewest images so far; single images come last and even the folds out.
+    Of equal folds it is the first.
     """
-    names = list(strata)
-    room = Counter(quota)
-    taken = set()
-    for position in rng.permutation(len(names)):
-        group = names[position]
-        if strata[group] <= room:
-            room -= strata[group]
-            taken.add(group)
+    order = rng.permutation(units)
+    order = order[np.argsort(-counts.sum(axis=1, dtype=np.int32)[order], kind="stable")]
+    filled = np.zeros((count, counts.shape[1]), np.int64)
+    found = np.full(len(counts), -1, np.int32)
+    for unit in order:
+        found[unit] = number = (filled @ counts[unit]).argmin()
+        filled[number] += counts[unit]
+    return found
+
+
+def drawn(counts: Counts, quota: npt.ArrayLike, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Which units are taken, in random order, each where the quota, a number per stratum, has room for all of its images.
+
+    The quota is filled exactly unless too few small units come late, when the large ones no longer fit.
+    """
+    room = np.array(quota)
+    taken = np.zeros(len(counts), np.bool_)
+    for unit in rng.permutation(len(counts)):
+        if (counts[unit] <= room).all():
+            room -= counts[unit]
+            taken[unit] = True
     return taken
 
 
-def summary(rows: Sequence[SplitRecord], pairs: Iterable[PairRecord], params: SplitParams) -> dict[str, Any]:
+def summary(tables: Connection, params: SplitParams) -> dict[str, Any]:
     """Counts per side of each label and difficulty, a digest of which bytes are on which side, and what is related across."""
-    contents = sorted(f"{row.sha256} {row.side}\n" for row in rows)
+    digest = sha256()
+    for (line,) in tables.execute("SELECT sha256 || ' ' || side || char(10) AS line FROM SplitRecord ORDER BY line"):
+        digest.update(line.encode())
     return {
-        "split_sha256": sha256("".join(contents).encode()).hexdigest()[:16],
+        "split_sha256": digest.hexdigest()[:16],
         "by": params.by,
         "fold": params.fold,
         "folds": params.folds,
-        **{side: _counts([row for row in rows if row.side == side]) for side in get_args(Side)},
-        "related": audit(rows, pairs),
+        **{side: _counts(tables, side) for side in SIDES},
+        "related": audit(tables),
     }
 
 
-def audit(rows: Sequence[SplitRecord], pairs: Iterable[PairRecord]) -> dict[str, int]:
+def audit(tables: Connection) -> dict[str, int]:
     """Counts of related pairs: all, those whose images are on two sides, and on which; and of a given test side's relatives."""
-    side = {row.path: row.side for row in rows}
-    together = Counter(frozenset((side[pair.path_a], side[pair.path_b])) for pair in pairs)
-    across = {f"{one}_{other}": together[frozenset((one, other))] for one, other in combinations(DRAWN_SIDES, 2)}
-    with_test = {row.group for row in rows if row.subset == "test"}
+    tables.execute("CREATE INDEX by_path ON SplitRecord (path, side)")
+    together = Counter[frozenset[Side]]()
+    for one, other, pairs in tables.execute("""
+        SELECT a.side, b.side, count(*)
+        FROM PairRecord JOIN SplitRecord AS a ON a.path = path_a JOIN SplitRecord AS b ON b.path = path_b
+        GROUP BY a.side, b.side
+    """):
+        together[frozenset((one, other))] += pairs
+    drawn_sides = combinations((SIDES[side] for side in DRAWN_SIDES), 2)
+    across = {f"{one}_{other}": together[frozenset((one, other))] for one, other in drawn_sides}
+    (relatives,) = tables.execute("""
+        SELECT count(*) FROM SplitRecord
+        WHERE subset <> 'test' AND "group" IN (SELECT "group" FROM SplitRecord WHERE subset = 'test')
+    """).fetchone()
     return {
         "pairs": together.total(),
         "pairs_across_sides": sum(across.values()),
         **across,
-        "training_images_related_to_test": sum(row.subset != "test" and row.group in with_test for row in rows),
+        "training_images_related_to_test": relatives,
     }
 
 
 def run(images: Path, relations: Path, split: Path, metrics: Path, params: SplitParams) -> None:
-    records = read_rows(images, ImageRecord)
-    groups = read_rows(relations / "groups.csv", GroupRecord)
-    if [row.path for row in groups] != [record.path for record in records]:
-        raise FakefaceError(f"{relations / 'groups.csv'}: not the images of {images}: run `relate` again")
-    found = sides(records, [row.group for row in groups], params)
-    rows = [
-        SplitRecord(**asdict(record), side=side, group=row.group)
-        for record, side, row in zip(records, found, groups, strict=True)
-    ]
-    write_rows(split, SplitRecord, rows)
-    write_json(metrics, summary(rows, read_rows(relations / "pairs.csv", PairRecord), params))
+    with temporary_tables(SplitRecord, PairRecord) as tables:
+        keep(tables, undecided(images, relations / "groups.csv"))
+        keep(tables, each_row(relations / "pairs.csv", PairRecord))
+        place(tables, params)
+        write_rows(split, SplitRecord, kept(tables, SplitRecord, "rowid"))
+        write_json(metrics, summary(tables, params))
 
 
 def main(argv: list[str]) -> None:
@@ -180,38 +213,24 @@ def main(argv: list[str]) -> None:
     run(args.images, args.relations, args.split, args.metrics, params)
 
 
-def _counts(rows: Sequence[SplitRecord]) -> dict[str, int]:
-    labels = {name: sum(row.label == label for row in rows) for label, name in enumerate(LABEL_NAMES)}
-    difficulties = Counter(sorted(row.difficulty for row in rows if row.difficulty))
-    return {"images": len(rows), **labels, **difficulties}
-
-
-def _stratum(record: ImageRecord) -> Stratum:
-    return record.label, record.difficulty
-
-
-def _total(strata: Mapping[str, Counter[Stratum]]) -> Counter[Stratum]:
-    return sum(strata.values(), Counter[Stratum]())
-
-
-def _shares(counts: Counter[Stratum], fraction: float) -> Counter[Stratum]:
-    return Counter({stratum: round(fraction * count) for stratum, count in counts.items()})
+def _counts(tables: Connection, side: Side) -> dict[str, int]:
+    labels = dict(tables.execute("SELECT label, count(*) FROM SplitRecord WHERE side = ? GROUP BY label", (side,)))
+    counted = "SELECT difficulty, count(*) FROM SplitRecord WHERE side = ? AND difficulty <> '' GROUP BY difficulty ORDER BY 1"
+    by_name = {name: labels.get(label, 0) for label, name in enumerate(LABEL_NAMES)}
+    return {"images": sum(labels.values()), **by_name, **dict(tables.execute(counted, (side,)))}
 
 
 def _drawn_test(
-    records: Sequence[ImageRecord],
-    strata: Mapping[str, Counter[Stratum]],
-    params: SplitParams,
-    rng: np.random.Generator,
-) -> set[str]:
-    """Groups for the test side: of the set without its test folder as many as it had there, of other photos a share."""
-    available = _total(strata)
-    if not any(record.subset == "training" for record in records):
-        return drawn(strata, _shares(available, params.test_fraction), rng)
-    quota = Counter({(REAL, ""): params.test_count, (FAKE, params.test_difficulty): params.test_count})
-    test = drawn(strata, quota, rng)
-    found = _total({group: strata[group] for group in test})
-    for label, difficulty in quota:
+    counts: Counts, strata: Sequence[Stratum], params: SplitParams, rng: np.random.Generator, *, is_the_set: bool
+) -> npt.NDArray[np.bool_]:
+    """Units for the test side: of the set without its test folder as many as it had there, of other photos a share."""
+    if not is_the_set:
+        return drawn(counts, np.rint(params.test_fraction * counts.sum(axis=0)), rng)
+    wanted = [(REAL, ""), (FAKE, params.test_difficulty)]
+    test = drawn(counts, [params.test_count * (stratum in wanted) for stratum in strata], rng)
+    available = Counter(dict(zip(strata, counts.sum(axis=0), strict=True)))
+    found = Counter(dict(zip(strata, counts[test].sum(axis=0), strict=True)))
+    for label, difficulty in wanted:
         if found[label, difficulty] < params.test_count:
             name = f"{difficulty} {LABEL_NAMES[label]}".strip()
             raise FakefaceError(
@@ -221,13 +240,14 @@ def _drawn_test(
     return test
 
 
-def _check_classes(records: Sequence[ImageRecord], found: Sequence[Side]) -> None:
-    present = {(side, record.label) for side, record in zip(found, records, strict=True)}
+def _check_classes(found: npt.NDArray[np.uint8], labels: npt.NDArray[Any]) -> None:
     for side in DRAWN_SIDES:
         for label, name in enumerate(LABEL_NAMES):
-            if (side, label) not in present:
-                total = sum(record.label == label for record in records)
-                raise FakefaceError(f"split: {total} {name} images leave the side {side} without one: expected one at least")
+            of_label = found[labels == label]
+            if side not in of_label:
+                raise FakefaceError(
+                    f"split: {len(of_label)} {name} images leave the side {SIDES[side]} without one: expected one at least"
+                )
 
 
 if __name__ == "__main__":

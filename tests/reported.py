@@ -28,6 +28,7 @@ from stages.records import (
     write_json,
     write_rows,
 )
+from stages.tables import keep, temporary_tables
 from tests.checkout import PROJECT
 from tests.conftest import DIFFICULTIES, photo
 
@@ -166,7 +167,9 @@ def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) ->
 def _write_counts(root: Path, rows: Sequence[SplitRecord], pairs: Sequence[PairRecord], *, is_sample: bool) -> None:
     metrics = root / "metrics"
     params = load_params(root / "params.yaml", "split", split.SplitParams)
-    write_json(metrics / "split.json", split.summary(rows, pairs, params))
+    with temporary_tables(SplitRecord, PairRecord) as tables:
+        keep(tables, [*rows, *pairs])
+        write_json(metrics / "split.json", split.summary(tables, params))
     fakes = sum(row.label for row in rows)
     index = {"images": len(rows), "real": len(rows) - fakes, "fake": fakes, "duplicates": 0, "rejected": 1}
     write_json(metrics / "index.json", index | {"is_sample": is_sample})

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.child import measured
 from stages import index
 from stages.records import ImageRecord, RejectedRecord, read_json, read_rows
 from tests.conftest import Command, Outcome, photo, write_photos
@@ -300,8 +301,22 @@ def test_what_may_not_be_read(run: Index, rejected: Rejected, tmp_path: Path) ->
         assert results == RejectedRecord("real/real_00001.jpg", "Permission denied")
         (root / "fake").chmod(0)
         with without_privileges(), pytest.raises(PermissionError, match="fake"):
-            index.candidates(root)
+            list(index.candidates(root))
         (root / "fake").chmod(0o755)
+
+
+def test_memory_does_not_grow_with_the_photos(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("index: {max_rejected: 0}\n")
+    peaks_mib = []
+    for count in (4_000, 12_000):
+        root = tmp_path / f"{count}"
+        write_photos(root, {"real": 1, "fake": 1})
+        for folder, first in (("real", "real_00000.jpg"), ("fake", "easy_0_0001.jpg")):
+            for number in range(count // 2):
+                os.link(root / folder / first, root / folder / f"photo {number}.jpg")
+        arguments = ("--images", tmp_path / "images", "--rejected", tmp_path / "rejected", "--metrics", tmp_path / "metrics")
+        peaks_mib.append(measured("stages.index", "main", root, *arguments, "--params", tmp_path / "params.yaml")["peak_mib"])
+    assert (peaks_mib[1] - peaks_mib[0]) * 2**20 < 300 * 8_000
 
 
 @pytest.mark.parametrize("value", ["many", -1, 2.5, "null"])

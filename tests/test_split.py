@@ -2,6 +2,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from typing import get_args
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bench.child import measured
 from stages import split
 from stages.errors import FakefaceError
 from stages.records import GroupRecord, ImageRecord, PairRecord, Side, SplitRecord, read_json, read_rows, write_rows
-from stages.split import SplitParams, audit, sides
+from stages.split import SplitParams, audit, place
+from stages.tables import keep, kept, temporary_tables
 from tests.conftest import Command, Outcome
 
 PARAMS = SplitParams(
@@ -34,6 +37,14 @@ def records(subset: str, counts: Sequence[int]) -> list[ImageRecord]:
     kinds = [kind for kind, count in zip(KINDS, counts, strict=True) for _ in range(count)]
     start = 10_000 * ["training", "test", ""].index(subset)
     return [record(start + number, kind, subset) for number, kind in enumerate(kinds)]
+
+
+def sides(rows: Sequence[ImageRecord], groups: Sequence[str], params: SplitParams) -> list[Side]:
+    """The side that each image is placed on."""
+    with temporary_tables(SplitRecord) as tables:
+        keep(tables, [SplitRecord(**asdict(row), side="excluded", group=its) for row, its in zip(rows, groups, strict=True)])
+        place(tables, params)
+        return [row.side for row in kept(tables, SplitRecord, "rowid")]
 
 
 def by_bytes(rows: Sequence[ImageRecord]) -> list[str]:
@@ -192,7 +203,10 @@ def test_pairs_across_sides_are_counted() -> None:
         for path, side, subset in placed
     ]
     links = [("a", "b"), ("a", "c"), ("b", "c"), ("b", "d"), ("c", "d"), ("d", "e"), ("a", "e")]
-    found = audit(rows, [PairRecord(one, other, "photo", 9) for one, other in links])
+    with temporary_tables(SplitRecord, PairRecord) as tables:
+        keep(tables, rows)
+        keep(tables, [PairRecord(one, other, "photo", 9) for one, other in links])
+        found = audit(tables)
     assert found == {
         "pairs": 7,
         "pairs_across_sides": 4,
@@ -289,6 +303,38 @@ def test_the_table_keeps_every_row_and_column(run: Callable[[str], Outcome], tmp
         "test": {"images": 7, "real": 3, "fake": 4, "mid": 4},
         "excluded": {"images": 1, "real": 1, "fake": 0},
     }
+
+
+def test_memory_does_not_grow_with_the_index(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(f"split: {GIVEN.replace('group', 'image')}\n")
+    peaks_mib = []
+    for count in (5_000, 20_000):
+        rows = [replace(row, sha256=f"{row.sha256:>64}") for row in records("training", [count // 2, 0, count // 2, 0])]
+        pairs = [PairRecord(one.path, other.path, "photo", 9) for one, other in pairwise(rows)]
+        write_index(tmp_path, rows, by_bytes(rows), pairs)
+        paths = ("--split", tmp_path / "split.csv", "--metrics", tmp_path / "split.json", "--params", tmp_path / "params.yaml")
+        child = measured("stages.split", "main", tmp_path / "images.csv", "--relations", tmp_path, *paths)
+        peaks_mib.append(child["peak_mib"])
+    assert (peaks_mib[1] - peaks_mib[0]) * 2**20 < 200 * 15_000
+
+
+@pytest.mark.parametrize(
+    ("subset", "by", "expected"),
+    [
+        ("training", "group", "f51e5e9906b1fc20"),
+        ("training", "image", "1bb8784075a1cda9"),
+        ("", "group", "d9cb7b52ea0e7688"),
+        ("", "image", "b4427581615614ba"),
+    ],
+)
+def test_a_seed_gives_the_split_that_it_always_gave(
+    run: Callable[[str], Outcome], tmp_path: Path, subset: str, by: str, expected: str
+) -> None:
+    rows = records(subset, [40, 20, 20, 20])
+    groups = [rows[number // 3 if number % 2 else number].sha256 for number in range(len(rows))]
+    write_index(tmp_path, rows, groups)
+    assert run(GIVEN.replace("by: group", f"by: {by}")).status == 0
+    assert read_json(tmp_path / "split.json")["split_sha256"] == expected
 
 
 def test_the_digest_tells_splits_apart(run: Callable[[str], Outcome], tmp_path: Path) -> None:
