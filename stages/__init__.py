@@ -26,6 +26,7 @@ Read `dvc.yaml` first. A module that runs bears the name of its stage, a verb; a
     torchvision_ops  how torchvision is imported beside a CPU torch
     training         a network in training, one epoch at a time
     devices          what a training computes on
+    waiting          how torch's threads wait for each other
     depthwise        depthwise convolutions with a fast backward pass on a CPU
     resume           what an interrupted training needs to go on
     calibration      the temperature and the thresholds, chosen on valid

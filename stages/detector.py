@@ -54,7 +54,7 @@ def load_detector(folder: Path, threads: int | None = None) -> Detector:
             raise FakefaceError(f"{folder / CARD_FILE}: {key}: missing")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
     try:
         session = onnxruntime.InferenceSession(folder / NETWORK_FILE, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base

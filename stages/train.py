@@ -6,6 +6,9 @@ valid, too, it fits the temperature and chooses the thresholds that are kept wit
 Writes a model folder (weights, exported network, card, the run's record), the epochs as CSV and their summary as JSON.
 """
 
+from stages import waiting  # noqa: F401
+
+# isort: split
 import argparse
 import math
 import time
