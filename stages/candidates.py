@@ -25,7 +25,7 @@ Candidate = tuple[int, int, bool]
 
 TABLES, TABLE_BITS, WINDOW = 16, 32, 4
 PARTNERS = 4
-AT_ONCE = 2**15
+AT_ONCE = 2**14
 CHUNK = 2**10
 
 KEYPOINT = np.dtype([("point", np.float32, 2), ("descriptor", np.uint8, 128)])

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass
 from functools import partial
 from hashlib import sha256
-from itertools import count, starmap
+from itertools import starmap
 from pathlib import Path
 from sqlite3 import Connection
 from typing import NamedTuple, get_args
@@ -166,7 +166,7 @@ def add_groups(found: Connection) -> None:
     (contents,) = found.execute("SELECT count(*) FROM content").fetchone()
     links = found.execute("""
         SELECT a.number, b.number FROM pair JOIN content AS a ON a.path = path_a JOIN content AS b ON b.path = path_b""")
-    found.executemany("UPDATE content SET first = ? WHERE number = ?", zip(groups_of(contents, links), count()))
+    found.executemany("UPDATE content SET first = ?2 WHERE number = ?1", enumerate(groups_of(contents, links)))
 
 
 def summary(found: Connection) -> dict[str, int]:

@@ -6,7 +6,8 @@ numbers: sums of their products are exact, so neither the number of threads nor 
 Whoever cuts a part out of a photo may mirror it before pasting, so each image is compared as it is and mirrored.
 """
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -88,9 +89,9 @@ def shared_points(one: Features, other: Features, max_scale: float) -> int:
     return min(len(np.unique(np.rint(points[inside.ravel() > 0]), axis=0)) for points in (here, there))
 
 
-def groups_of(count: int, pairs: Iterable[Pair]) -> list[int]:
+def groups_of(count: int, pairs: Iterable[Pair]) -> Iterator[int]:
     """For each of `count` items the smallest item that it is linked to through pairs, itself where it is in none."""
-    smallest = list(range(count))
+    smallest = array("q", range(count))
 
     def root(item: int) -> int:
         while smallest[item] != item:
@@ -101,7 +102,7 @@ def groups_of(count: int, pairs: Iterable[Pair]) -> list[int]:
     for one, other in pairs:
         low, high = sorted((root(one), root(other)))
         smallest[high] = low
-    return [root(item) for item in range(count)]
+    return map(root, range(count))
 
 
 def _matched_points(one: Features, other: Features) -> tuple[Floats, Floats]:

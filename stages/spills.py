@@ -75,24 +75,25 @@ class Buckets(Spill):
     def __init__(self, folder: Path, kind: np.dtype[Any], count: int) -> None:
         super().__init__(folder, kind)
         self.count = count
-        self._bounds: list[Integers] = []
+        self._pieces: list[tuple[int, Integers]] = []
+        """Where records that came together start, and from there where each bucket's do."""
 
     def put(self, records: Records, buckets: Integers) -> None:
         """Each record into the bucket of that number, behind those that are there."""
         buckets = buckets.astype(np.min_scalar_type(self.count))  # the shorter, the faster sorted
         order = np.argsort(buckets, kind="stable")
         bounds = np.searchsorted(buckets[order], np.arange(self.count + 1, dtype=buckets.dtype))
-        self._bounds.append(self.append(records.take(order)) + bounds)
+        self._pieces.append((self.append(records.take(order)), bounds.astype(np.min_scalar_type(len(records)))))
 
     def bucket(self, number: int) -> Records:
-        pieces = [bounds[number : number + 2].tolist() for bounds in self._bounds]
-        records = np.empty(sum(stop - start for start, stop in pieces), self.kind)
+        pieces = [(start, *bounds[number : number + 2].tolist()) for start, bounds in self._pieces]
+        records = np.empty(sum(stop - first for _, first, stop in pieces), self.kind)
         filled = 0
-        for start, stop in pieces:
-            self.read_into(records[filled : filled + stop - start], start)
-            filled += stop - start
+        for start, first, stop in pieces:
+            self.read_into(records[filled : filled + stop - first], start + first)
+            filled += stop - first
         return records
 
     def clear(self) -> None:
         super().clear()
-        self._bounds.clear()
+        self._pieces.clear()

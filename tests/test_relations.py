@@ -111,7 +111,7 @@ def test_groups_are_the_connected_parts(count: int, data: st.DataObject) -> None
         linked[one, other] = linked[other, one] = True
     for _ in range(count):
         linked = (linked.astype(int) @ linked.astype(int)) > 0
-    assert groups_of(count, pairs) == [int(np.flatnonzero(row)[0]) for row in linked]
+    assert list(groups_of(count, pairs)) == [int(np.flatnonzero(row)[0]) for row in linked]
 
 
 def test_a_digest_tells_pixels_and_shape() -> None:
