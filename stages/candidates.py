@@ -66,7 +66,7 @@ class FeatureFile(Spill):
 
     def images(self, rows: Integers) -> Integers:
         """The position of each row's image."""
-        return np.searchsorted(self._bounds, rows % max(len(self), 1), side="right") - 1
+        return np.searchsorted(self._bounds, rows % len(self), side="right") - 1
 
 
 def shortlist(features: FeatureFile, folder: Path) -> Iterator[Candidate]:
@@ -84,7 +84,7 @@ def shortlist(features: FeatureFile, folder: Path) -> Iterator[Candidate]:
 
 
 def _put_in_lines(features: FeatureFile, table: int, lines: Buckets, start: int) -> None:
-    """Some keypoints, as they are and mirrored."""
+    """Some keypoints, as they are and mirrored; which threads put theirs first makes no difference."""
     keypoints = features.read(start, min(start + AT_ONCE // 2, len(features)))["descriptor"]
     hashes = _hashes(keypoints, table)
     row = np.arange(start, start + len(keypoints))
@@ -120,16 +120,14 @@ def _near_in_line(features: FeatureFile, lines: Buckets, bucket: int) -> Records
 def _elected(features: FeatureFile, near: Spill, folder: Path) -> Integers:
     """Sorted keys of the pairs of images that are among the PARTNERS best of one of both."""
     images = features.count
-    with (
-        Buckets(folder, NEAR_PAIR, len(near) // AT_ONCE + 1) as by_first,
-        Spill(folder, VOTED) as voted,
-    ):
-        near_to = np.zeros(len(features), np.uint8)  # at most WINDOW times 3 in each of TABLES
+    with Buckets(folder, NEAR_PAIR, len(near) // AT_ONCE + 1) as by_first, Spill(folder, VOTED) as voted:
+        # A keypoint meets at most 3 times WINDOW others in a table: before and behind it, and before it where it is mirrored.
+        near_to = np.zeros(len(features), np.uint8)
         for pairs in near.parts(AT_ONCE):
             by_first.put(pairs, features.images(pairs["rows"] // features.rows) * by_first.count // images)
         for number in range(by_first.count):
             for rows in np.divmod(_once(by_first.bucket(number))["rows"], features.rows):
-                np.add.at(near_to, rows % max(len(features), 1), 1)
+                np.add.at(near_to, rows % len(features), 1)
         for number in range(by_first.count):
             voted.append(_voted(_once(by_first.bucket(number)), features, near_to))
         with Buckets(folder, VOTED, len(voted) // AT_ONCE + 1) as by_second:
@@ -152,7 +150,7 @@ def _once(pairs: Records) -> Records:
 def _voted(pairs: Records, features: FeatureFile, near_to: npt.NDArray[np.uint8]) -> Records:
     """Sorted VOTED of all near pairs that these images are the first in."""
     first, second = np.divmod(pairs["rows"], features.rows)
-    most = np.maximum(near_to[first], near_to[second % max(len(features), 1)]).astype(np.int64)
+    most = np.maximum(near_to[first], near_to[second % len(features)]).astype(np.int64)
     keys = (features.images(first) * features.count + features.images(second)) * 2 + (second >= len(features))
     keys, place = np.unique(keys, return_inverse=True)
     voted = np.empty(len(keys), VOTED)
