@@ -19,6 +19,8 @@ Read `dvc.yaml` first. A module that runs bears the name of its stage, a verb; a
     faces            how a face-like photo and a composite are drawn
     images           from a file to pixels
     relations        which images share a photo or a pasted part of one
+    candidates       the pairs of images worth a closer look, however many images there are
+    spills           records that wait on disk
     packed           one side of the packed images, with its labels
     augmentation     random changes to a batch of train images
     objectives       the two losses, and how each turns logits into p_fake

@@ -10,14 +10,15 @@ What is found out about an image or a pair is kept by content in REMEMBERED: a l
 import argparse
 import io
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import starmap
 from pathlib import Path
-from typing import get_args
+from sqlite3 import Connection
+from typing import NamedTuple, get_args
 from zipfile import BadZipFile
 
 import cv2
@@ -26,11 +27,13 @@ import PIL
 import pydantic
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from stages.candidates import FeatureFile, shortlist
 from stages.errors import FakefaceError, run_as_command
 from stages.images import on_all_cores, read_indexed
 from stages.params import STRICT, load_params
-from stages.records import GroupRecord, ImageRecord, PairRecord, RelationKind, read_rows, replacing, write_json, write_rows
-from stages.relations import Candidate, Features, features_of, groups_of, mirrored, pixels_digest, shared_points, shortlist
+from stages.records import GroupRecord, ImageRecord, PairRecord, RelationKind, each_row, replacing, write_json, write_rows
+from stages.relations import Features, features_of, groups_of, mirrored, pixels_digest, shared_points
+from stages.tables import temporary_tables
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
@@ -53,116 +56,155 @@ class ComparedRecord:
     points: int
 
 
-@dataclass(frozen=True)
-class Described:
-    """What an image is compared by."""
+class Content(NamedTuple):
+    """Bytes that one or more images have, and the first path of those."""
 
+    sha256: str
+    path: str
+
+
+class Described(NamedTuple):
+    """What a content is compared by."""
+
+    content: Content
     pixels: str
     features: Features
 
 
-def copies(paths: Sequence[str], keys: Sequence[str], kind: RelationKind) -> list[PairRecord]:
-    """A link from the first of all paths with the same key to each of the others."""
-    alike = defaultdict(list)
-    for path, key in sorted(zip(paths, keys, strict=True)):
-        alike[key].append(path)
-    return [PairRecord(first, other, kind, 0) for first, *others in alike.values() for other in others]
+SCHEMA = """
+CREATE TABLE image (path TEXT, sha256 TEXT, label INTEGER, subset TEXT);
+CREATE TABLE content (number INTEGER PRIMARY KEY, sha256 TEXT UNIQUE, path TEXT UNIQUE, pixels TEXT, first INTEGER);
+CREATE TABLE picture (number INTEGER PRIMARY KEY, sha256 TEXT, path TEXT, pixels TEXT UNIQUE);
+CREATE TABLE candidate (one INTEGER, other INTEGER, mirrored INTEGER, sha256_a TEXT, sha256_b TEXT, path_a TEXT, path_b TEXT);
+CREATE TABLE compared (
+    sha256_a TEXT, sha256_b TEXT, mirrored INTEGER, points INTEGER, PRIMARY KEY (sha256_a, sha256_b, mirrored)
+) WITHOUT ROWID;
+CREATE TABLE pair (path_a TEXT, path_b TEXT, kind TEXT, points INTEGER, PRIMARY KEY (path_a, path_b)) WITHOUT ROWID;
+"""
+"""Images in the index's order; contents in that of their SHA-256; of contents with the same pixels the first is the picture.
+
+Contents and pictures are numbered from 0, pictures as their features are. `first` is the first content in a content's group.
+"""
 
 
-def grouped(records: Sequence[ImageRecord], pairs: Iterable[PairRecord]) -> list[GroupRecord]:
-    """The group of each record, in the records' order, whatever the files are called."""
-    by_content = sorted(records, key=lambda record: (record.sha256, record.path))
-    position = {record.path: number for number, record in enumerate(by_content)}
-    group = groups_of(len(records), ((position[pair.path_a], position[pair.path_b]) for pair in pairs))
-    return [GroupRecord(record.path, by_content[group[position[record.path]]].sha256) for record in records]
-
-
-def summary(records: Sequence[ImageRecord], pairs: Sequence[PairRecord], groups: Sequence[GroupRecord]) -> dict[str, int]:
-    """Counts of links and of groups with two images or more, those with both labels and with both subsets among them."""
-    kinds = Counter(pair.kind for pair in pairs)
-    members: defaultdict[str, list[ImageRecord]] = defaultdict(list)
-    for record, row in zip(records, groups, strict=True):
-        members[row.group].append(record)
-    related = [group for group in members.values() if len(group) > 1]
-    return {
-        "pairs": len(pairs),
-        **{f"pairs_{kind}": kinds[kind] for kind in get_args(RelationKind)},
-        "groups": len(related),
-        "images_in_groups": sum(map(len, related)),
-        "largest_group": max(map(len, related), default=0),
-        "groups_real_and_fake": sum(len({record.label for record in group}) > 1 for group in related),
-        "groups_training_and_test": sum(len({record.subset for record in group}) > 1 for group in related),
-    }
-
-
-def described(record: ImageRecord, root: Path, remembered: Path, params: RelateParams) -> Described:
+def described(content: Content, root: Path, remembered: Path, params: RelateParams) -> Described:
     """From memory, or from the image, to be remembered. Raises ImageError, also where the file is not the one indexed."""
-    known = remembered / f"{record.sha256}.npz"
+    known = remembered / f"{content.sha256}.npz"
     # What cannot be read is not known.
     with suppress(OSError, EOFError, ValueError, KeyError, BadZipFile):
         arrays = np.load(io.BytesIO(known.read_bytes()), allow_pickle=False)
-        return Described(str(arrays["pixels"]), Features(arrays["points"], arrays["descriptors"]))
-    image = read_indexed(root / record.path, record.sha256)
-    found = Described(pixels_digest(image), features_of(image, params.image_px, params.keypoints))
+        return Described(content, str(arrays["pixels"]), Features(arrays["points"], arrays["descriptors"]))
+    image = read_indexed(root / content.path, content.sha256)
+    found = Described(content, pixels_digest(image), features_of(image, params.image_px, params.keypoints))
     with replacing(known) as temporary, temporary.open("wb") as file:
         np.savez(file, pixels=found.pixels, points=found.features.points, descriptors=found.features.descriptors)
     return found
 
 
-def compared(
-    contents: Sequence[str], features: Sequence[Features], candidates: Sequence[Candidate], remembered: Path, max_scale: float
-) -> list[int]:
-    """For each candidate the number of points shared, from memory, or compared and remembered."""
+def add_contents(found: Connection, features: FeatureFile, describe: Callable[[Content], Described]) -> None:
+    """All contents, and the pictures with their features. Raises ImageError."""
+    (count,) = found.execute("SELECT count(DISTINCT sha256) FROM image").fetchone()
+    contents = starmap(Content, found.execute("SELECT sha256, min(path) FROM image GROUP BY sha256 ORDER BY sha256"))
+    for number, description in enumerate(on_all_cores(describe, contents, "describe", total=count)):
+        row = (*description.content, description.pixels)
+        found.execute("INSERT INTO content VALUES (?, ?, ?, ?, NULL)", (number, *row))
+        if found.execute("INSERT OR IGNORE INTO picture VALUES (?, ?, ?, ?)", (features.count, *row)).rowcount:
+            features.add(description.features)
+
+
+def add_copies(found: Connection) -> None:
+    """A link from the first of all paths with the same bytes, or pixels, to each of the others."""
+    found.execute("""
+        INSERT INTO pair SELECT first, path, kind, 0 FROM (
+            SELECT path, 'bytes' AS kind, min(path) OVER (PARTITION BY sha256) AS first FROM image
+            UNION ALL SELECT path, 'pixels', min(path) OVER (PARTITION BY pixels) FROM content
+        ) WHERE first < path""")
+
+
+def add_compared(found: Connection, features: FeatureFile, remembered: Path, max_scale: float) -> None:
+    """How many points the candidates share, from memory, or compared and remembered."""
     table = remembered / "pairs.csv"
-    known: dict[tuple[str, str, bool], int] = {}
     with suppress(OSError, FakefaceError):
-        known = {(row.sha256_a, row.sha256_b, row.mirrored): row.points for row in read_rows(table, ComparedRecord)}
+        known = map(astuple, each_row(table, ComparedRecord))
+        found.executemany("INSERT OR REPLACE INTO compared VALUES (?, ?, ?, ?)", known)
 
-    def points_shared(candidate: Candidate) -> int:
-        one, other, mirror = candidate
-        return shared_points(features[one], mirrored(features[other]) if mirror else features[other], max_scale)
+    def compared(candidate: tuple[int, int, str, str, int]) -> tuple[str, str, int, int]:
+        one, other, sha256_a, sha256_b, mirror = candidate
+        second = features.features(other)
+        points = shared_points(features.features(one), mirrored(second) if mirror else second, max_scale)
+        return sha256_a, sha256_b, mirror, points
 
-    keys = [(contents[one], contents[other], mirror) for one, other, mirror in candidates]
-    new = {key: candidate for key, candidate in zip(keys, candidates, strict=True) if key not in known}
-    known |= zip(new, on_all_cores(points_shared, new.values(), "compare"), strict=True)
-    if new:
-        write_rows(table, ComparedRecord, (ComparedRecord(*key, points) for key, points in sorted(known.items())))
-    return [known[key] for key in keys]
+    new = "FROM candidate LEFT JOIN compared USING (sha256_a, sha256_b, mirrored) WHERE points IS NULL"
+    (count,) = found.execute(f"SELECT count(*) {new}").fetchone()
+    if count:
+        candidates = found.execute(f"SELECT one, other, sha256_a, sha256_b, mirrored {new} ORDER BY candidate.rowid")
+        done = on_all_cores(compared, candidates, "compare", total=count)
+        found.executemany("INSERT INTO compared VALUES (?, ?, ?, ?)", done)
+        write_rows(table, ComparedRecord, starmap(ComparedRecord, found.execute("SELECT * FROM compared ORDER BY 1, 2, 3")))
 
 
-def related(records: Sequence[ImageRecord], root: Path, remembered: Path, params: RelateParams) -> list[PairRecord]:
-    """All links, sorted; of copies only the one with the smallest sha256 is compared with other images. Raises ImageError."""
-    first_path = {record.sha256: record for record in sorted(records, key=lambda record: record.path, reverse=True)}
-    unique = [first_path[content] for content in sorted(first_path)]
-    describe = partial(described, root=root, remembered=remembered, params=params)
-    descriptions = list(on_all_cores(describe, unique, "describe"))
-    pairs = copies([record.path for record in records], [record.sha256 for record in records], "bytes")
-    pairs += copies([record.path for record in unique], [found.pixels for found in descriptions], "pixels")
+def add_related(found: Connection, features: FeatureFile, remembered: Path, params: RelateParams) -> None:
+    """Links between pictures that share enough points; of two between the same, the stronger."""
+    found.executemany(
+        """
+        INSERT INTO candidate
+        SELECT a.number, b.number, ?3, a.sha256, b.sha256, min(a.path, b.path), max(a.path, b.path)
+        FROM picture AS a, picture AS b WHERE a.number = ?1 AND b.number = ?2""",
+        shortlist(features, remembered),
+    )
+    add_compared(found, features, remembered, params.max_scale)
+    found.execute(
+        """
+        INSERT OR REPLACE INTO pair
+        SELECT path_a, path_b, iif(mirrored, 'mirrored', 'photo') AS kind, points
+        FROM candidate JOIN compared USING (sha256_a, sha256_b, mirrored) WHERE points >= ? ORDER BY points, kind""",
+        (params.min_points,),
+    )
 
-    distinct: dict[str, tuple[ImageRecord, Features]] = {}
-    for record, found in zip(unique, descriptions, strict=True):
-        distinct.setdefault(found.pixels, (record, found.features))
-    chosen, features = zip(*distinct.values(), strict=True)
-    candidates = shortlist(features)
-    shared = compared([record.sha256 for record in chosen], features, candidates, remembered, params.max_scale)
-    for (one, other, mirror), points in zip(candidates, shared, strict=True):
-        if points >= params.min_points:
-            path_a, path_b = sorted((chosen[one].path, chosen[other].path))
-            pairs.append(PairRecord(path_a, path_b, "mirrored" if mirror else "photo", points))
-    strongest = {(pair.path_a, pair.path_b): pair for pair in sorted(pairs, key=lambda pair: (pair.points, pair.kind))}
-    return [strongest[paths] for paths in sorted(strongest)]
+
+def add_groups(found: Connection) -> None:
+    (contents,) = found.execute("SELECT count(*) FROM content").fetchone()
+    links = found.execute("""
+        SELECT a.number, b.number FROM pair JOIN content AS a ON a.path = path_a JOIN content AS b ON b.path = path_b""")
+    found.executemany("UPDATE content SET first = ?2 WHERE number = ?1", enumerate(groups_of(contents, links)))
+
+
+def summary(found: Connection) -> dict[str, int]:
+    """Counts of links and of groups with two images or more, those with both labels and with both subsets among them."""
+    kinds = dict(found.execute("SELECT kind, count(*) FROM pair GROUP BY kind"))
+    of_groups = found.execute("""
+        SELECT count(*), total(images), ifnull(max(images), 0), total(labels > 1), total(subsets > 1) FROM (
+            SELECT count(*) AS images, count(DISTINCT label) AS labels, count(DISTINCT subset) AS subsets
+            FROM image JOIN content USING (sha256) GROUP BY first HAVING count(*) > 1
+        )""").fetchone()
+    names = ("groups", "images_in_groups", "largest_group", "groups_real_and_fake", "groups_training_and_test")
+    return {
+        "pairs": sum(kinds.values()),
+        **{f"pairs_{kind}": kinds.get(kind, 0) for kind in get_args(RelationKind)},
+        **dict(zip(names, map(int, of_groups), strict=True)),
+    }
 
 
 def run(root: Path, images: Path, relations: Path, metrics: Path, params: RelateParams) -> None:
-    records = read_rows(images, ImageRecord)
+    remembered = remembered_folder(params)
+    remembered.mkdir(parents=True, exist_ok=True)
     # Images and pairs are spread over the cores; for one of them a core suffices.
     cv2.setNumThreads(1)
-    with threadpool_limits(1, "blas"):
-        pairs = related(records, root, remembered_folder(params), params)
-    groups = grouped(records, pairs)
-    write_rows(relations / "pairs.csv", PairRecord, pairs)
-    write_rows(relations / "groups.csv", GroupRecord, groups)
-    write_json(metrics, summary(records, pairs, groups))
+    with threadpool_limits(1, "blas"), temporary_tables() as found, FeatureFile(remembered) as features:
+        found.executescript(SCHEMA)
+        rows = ((row.path, row.sha256, row.label, row.subset) for row in each_row(images, ImageRecord))
+        found.executemany("INSERT INTO image VALUES (?, ?, ?, ?)", rows)
+        add_contents(found, features, partial(described, root=root, remembered=remembered, params=params))
+        add_copies(found)
+        add_related(found, features, remembered, params)
+        add_groups(found)
+        pairs = found.execute("SELECT * FROM pair ORDER BY path_a, path_b")
+        write_rows(relations / "pairs.csv", PairRecord, starmap(PairRecord, pairs))
+        groups = found.execute("""
+            SELECT image.path, head.sha256
+            FROM image JOIN content USING (sha256) JOIN content AS head ON head.number = content.first ORDER BY image.rowid""")
+        write_rows(relations / "groups.csv", GroupRecord, starmap(GroupRecord, groups))
+        write_json(metrics, summary(found))
 
 
 def remembered_folder(params: RelateParams) -> Path:

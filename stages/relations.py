@@ -1,4 +1,4 @@
-"""Which images share a photo or a part of one: local features, a shortlist of pairs, a geometric check. No I/O.
+"""Which images share a photo or a part of one: local features and a geometric check. No I/O.
 
 Features are SIFT keypoints (Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004), described as
 RootSIFT (Arandjelović and Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012) in whole
@@ -6,11 +6,9 @@ numbers: sums of their products are exact, so neither the number of threads nor 
 Whoever cuts a part out of a photo may mirror it before pasting, so each image is compared as it is and mirrored.
 """
 
-import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 
 import cv2
@@ -20,21 +18,15 @@ from PIL import Image
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
-Integers = npt.NDArray[np.integer]
 Pair = tuple[int, int]
-Candidate = tuple[int, int, bool]
-"""Positions of two images, the lower first, and whether the second is to be mirrored."""
 
 DESCRIPTOR_LENGTH = 512
 """Euclidean. No entry passes 255, and a product of two descriptors stays below 2**24, up to where float32 counts."""
 CONTRAST_THRESHOLD = 0.02
 """OpenCV's default is 0.04; smooth skin has too few keypoints of so much contrast."""
 
-TABLES, TABLE_BITS, WINDOW = 16, 32, 4
 NEAR = 0.06
 """Squared distance, in units of DESCRIPTOR_LENGTH squared: most descriptors of a shared part are nearer, few others are."""
-PARTNERS = 4
-CHUNK = 50_000
 
 MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].ravel()
 """Where a descriptor's entries come from when the image is mirrored: of 4 x 4 cells with 8 directions each, cells change sides
@@ -78,32 +70,6 @@ def mirrored(features: Features) -> Features:
     return Features(features.points * np.array([-1, 1], np.float32), features.descriptors[:, MIRRORED])
 
 
-def shortlist(images: Sequence[Features]) -> list[Candidate]:
-    """Pairs worth a geometric check, sorted: for each image the PARTNERS that share most with it.
-
-    Descriptors are sorted by locality-sensitive hashes (Charikar, STOC 2002: signs of random projections) and compared with
-    the next few in line only, so time grows with their number and not with that of pairs. What is near in two images votes
-    for them, the less the more points it is near to: eyelashes resemble each other, a shared part resembles only itself.
-    """
-    descriptors = np.concatenate([image.descriptors for image in images])
-    owners = np.repeat(np.arange(len(images)), [len(image.points) for image in images])
-    hashes = np.concatenate([_hashes(image.descriptors) for image in images])
-    hashes = np.concatenate([hashes, *(_hashes(image.descriptors[:, MIRRORED]) for image in images)])
-    with ThreadPoolExecutor(os.cpu_count()) as executor:
-        found = list(executor.map(lambda table: _near_in_line(table, descriptors, owners), hashes.T))
-    first, second = np.divmod(np.unique(np.concatenate(found)), max(len(hashes), 1))
-    closeness = 1 - _squared_distances(descriptors, first, second) / NEAR
-    second, mirror = second % max(len(owners), 1), second >= len(owners)
-    near_to = np.bincount(np.concatenate([first, second]), minlength=len(owners))
-    votes = closeness**2 / np.maximum(near_to[first], near_to[second])
-    keys, voted = np.unique((owners[first] * len(images) + owners[second]) * 2 + mirror, return_inverse=True)
-    totals = np.bincount(voted, weights=votes, minlength=len(keys)).astype(np.float64)
-    left, right = np.divmod(keys // 2, len(images))
-    elected = _among_best(left, totals) | _among_best(right, totals)
-    rows = zip(left[elected].tolist(), right[elected].tolist(), keys[elected].tolist(), strict=True)
-    return [(one, other, key % 2 == 1) for one, other, key in rows]
-
-
 def shared_points(one: Features, other: Features, max_scale: float) -> int:
     """The number of points of `one` that a shift, turn and scaling lays on their likes in `other`; 0 beyond max_scale.
 
@@ -123,9 +89,9 @@ def shared_points(one: Features, other: Features, max_scale: float) -> int:
     return min(len(np.unique(np.rint(points[inside.ravel() > 0]), axis=0)) for points in (here, there))
 
 
-def groups_of(count: int, pairs: Iterable[Pair]) -> list[int]:
+def groups_of(count: int, pairs: Iterable[Pair]) -> Iterator[int]:
     """For each of `count` items the smallest item that it is linked to through pairs, itself where it is in none."""
-    smallest = list(range(count))
+    smallest = array("q", range(count))
 
     def root(item: int) -> int:
         while smallest[item] != item:
@@ -136,60 +102,7 @@ def groups_of(count: int, pairs: Iterable[Pair]) -> list[int]:
     for one, other in pairs:
         low, high = sorted((root(one), root(other)))
         smallest[high] = low
-    return [root(item) for item in range(count)]
-
-
-@cache
-def _projections() -> Floats:
-    """(128, TABLES * TABLE_BITS), half of each column 1 and half -1: whole numbers stay exact, and equal entries cancel."""
-    halves = np.repeat(np.array([[1], [-1]], np.float32), 64, axis=0)
-    return np.random.default_rng(0).permuted(np.repeat(halves, TABLES * TABLE_BITS, axis=1), axis=0)
-
-
-def _hashes(descriptors: Bytes) -> Integers:
-    """(K, TABLES) uint32: a bit for the sign of each projection."""
-    signs = descriptors.astype(np.float32) @ _projections() > 0
-    return np.packbits(signs, axis=1).view(np.uint32)
-
-
-def _near_in_line(hashes: Integers, descriptors: Bytes, owners: Integers) -> Integers:
-    """Near descriptors of equal hash in two images, as first * len(hashes) + second, first's image lower.
-
-    `hashes` (2K,) are of all images' descriptors, then of all mirrored; only the second of two may be a mirrored one.
-    """
-    line = np.argsort(hashes, kind="stable")
-    in_line, image = hashes[line], owners[line % max(len(owners), 1)]
-    found = []
-    for step in range(1, WINDOW + 1):
-        alike = np.flatnonzero((in_line[step:] == in_line[:-step]) & (image[step:] != image[:-step]))
-        # Equal hashes keep their order: what is not mirrored comes first, and of this the lower image.
-        one, other = line[alike], line[alike + step]
-        allowed = (one < len(owners)) & (image[alike] < image[alike + step])
-        one, other = one[allowed], other[allowed]
-        near = _squared_distances(descriptors, one, other) < NEAR
-        found.append(one[near] * len(hashes) + other[near])
-    return np.concatenate(found)
-
-
-def _squared_distances(descriptors: Bytes, one: Integers, other: Integers) -> Floats:
-    """Between descriptors `one[n]` and `other[n]`, (n,), in units of DESCRIPTOR_LENGTH squared; past the last, mirrored."""
-    distances = np.empty(len(one), np.float32)
-    for start in range(0, len(one), CHUNK):
-        part = slice(start, start + CHUNK)
-        there = descriptors[other[part] % len(descriptors)]
-        there = np.where((other[part] >= len(descriptors))[:, None], there[:, MIRRORED], there)
-        difference = descriptors[one[part]].astype(np.float32) - there
-        distances[part] = np.einsum("ij,ij->i", difference, difference)
-    return distances / DESCRIPTOR_LENGTH**2
-
-
-def _among_best(owners: Integers, totals: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Whether each pair's total is among the PARTNERS highest of its owner; of equals the first."""
-    order = np.lexsort((-totals, owners))
-    rank = np.arange(len(order)) - np.searchsorted(owners[order], owners[order])
-    best = np.zeros(len(order), bool)
-    best[order[rank < PARTNERS]] = True
-    return best
+    return map(root, range(count))
 
 
 def _matched_points(one: Features, other: Features) -> tuple[Floats, Floats]:

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image, ImageOps
 
+from bench.child import measured
 from stages import relate
+from stages.params import load_params
 from stages.records import GroupRecord, ImageRecord, PairRecord, read_json, read_rows, write_rows
 from stages.relations import Features, features_of, shared_points
 from tests.conftest import Command, Outcome
@@ -208,9 +211,35 @@ def test_an_interrupted_run_leaves_nothing_half(
         patch.setattr(relate, "features_of", stopped)
         assert run(root, "out").status == 130
     assert not (tmp_path / "out").exists()
-    assert not list((tmp_path / "checkout").rglob("*.tmp"))
+    assert {path.suffix for path in (tmp_path / "checkout").rglob("*") if path.is_file()} == {".npz"}
+    assert not [link for link in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(link)]
     run(root, "out")
     assert tables(tmp_path / "out") == tables(tmp_path / "whole")
+
+
+def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
+    """What was found out about each image is remembered here, so that the photos themselves are not needed."""
+    params, rows = tmp_path / "params.yaml", tmp_path / "images.csv"
+    params.write_text(yaml.safe_dump({"relate": SECTION}))
+    rng = np.random.default_rng(0)
+    peaks = []
+    for count in (200, 800):
+        checkout = tmp_path / str(count)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DVC_ROOT", str(checkout))
+            remembered = relate.remembered_folder(load_params(params, "relate", relate.RelateParams))
+        remembered.mkdir(parents=True)
+        digests = [sha256(bytes([number // 256, number % 256])).hexdigest() for number in range(count)]
+        for digest in digests:
+            descriptors = np.minimum(rng.gamma(0.5, 60, (150, 128)), 255).astype(np.uint8)
+            points = np.zeros((150, 2), np.float32)
+            np.savez(remembered / f"{digest}.npz", pixels=digest, points=points, descriptors=descriptors)
+        bits = (None,) * 4
+        images = [ImageRecord(f"{digest}.png", digest, 0, "", *bits, 64, 64, 99, None, "") for digest in digests]
+        write_rows(rows, ImageRecord, images)
+        paths = ("--images", rows, "--relations", checkout, "--metrics", checkout / "relate.json", "--params", params)
+        peaks.append(measured("stages.relate", "main", tmp_path, *paths, DVC_ROOT=str(checkout))["peak_mib"])
+    assert peaks[1] <= 1.2 * peaks[0]
 
 
 def test_photos_without_a_feature_are_related_to_none(run: Relate, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from stages.relations import Features, features_of, groups_of, mirrored, pixels_digest, shared_points, shortlist
+from stages.relations import Features, features_of, groups_of, mirrored, pixels_digest, shared_points
 
 PX, KEYPOINTS, MAX_SCALE = 450, 800, 2.0
 
@@ -65,7 +65,6 @@ def test_a_plain_image_shares_nothing(size: tuple[int, int]) -> None:
     assert plain.descriptors.shape == (0, 128)
     assert shared_points(plain, features(textured(0)), MAX_SCALE) == 0
     assert shared_points(features(textured(0)), plain, MAX_SCALE) == 0
-    assert shortlist([plain, plain]) == []
 
 
 @pytest.mark.parametrize(("scale", "degrees"), [(1, 0), (0.8, 0), (1.3, 0), (1, 15), (1.2, -20)])
@@ -103,26 +102,6 @@ def test_mirrored_features_are_those_of_the_mirrored_image() -> None:
     np.testing.assert_array_equal(twice.descriptors, features(image).descriptors)
 
 
-def test_the_shortlist_holds_what_is_related() -> None:
-    donor = textured(10)
-    pictures = [textured(seed) for seed in range(20, 40)]
-    pictures += [donor, pasted(donor, 50, 1.2), ImageOps.mirror(pasted(donor, 51, 0.9, 10)), ImageOps.mirror(pasted(donor, 52))]
-    listed = shortlist([features(picture) for picture in pictures])
-    assert listed == sorted(listed)
-    assert all(one < other for one, other, _ in listed)
-    assert {(20, 21, False), (20, 22, True), (20, 23, True), (22, 23, False)} <= set(listed)
-    assert len(listed) <= 4 * len(pictures)
-
-
-def test_the_shortlist_follows_the_order_of_images() -> None:
-    donor = textured(10)
-    pictures = [donor, *(textured(seed) for seed in range(20, 26)), pasted(donor, 50)]
-    forth = shortlist([features(picture) for picture in pictures])
-    back = shortlist([features(picture) for picture in reversed(pictures)])
-    last = len(pictures) - 1
-    assert {(last - other, last - one) for one, other, _ in back} >= {(0, last)} <= {(one, other) for one, other, _ in forth}
-
-
 @given(count=st.integers(1, 12), data=st.data())
 def test_groups_are_the_connected_parts(count: int, data: st.DataObject) -> None:
     items = st.integers(0, count - 1)
@@ -132,7 +111,7 @@ def test_groups_are_the_connected_parts(count: int, data: st.DataObject) -> None
         linked[one, other] = linked[other, one] = True
     for _ in range(count):
         linked = (linked.astype(int) @ linked.astype(int)) > 0
-    assert groups_of(count, pairs) == [int(np.flatnonzero(row)[0]) for row in linked]
+    assert list(groups_of(count, pairs)) == [int(np.flatnonzero(row)[0]) for row in linked]
 
 
 def test_a_digest_tells_pixels_and_shape() -> None:
