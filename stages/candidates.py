@@ -26,7 +26,7 @@ Candidate = tuple[int, int, bool]
 TABLES, TABLE_BITS, WINDOW = 16, 32, 4
 PARTNERS = 4
 AT_ONCE = 2**14
-CHUNK = 2**10
+CHUNK = 2**9
 
 KEYPOINT = np.dtype([("point", np.float32, 2), ("descriptor", np.uint8, 128)])
 IN_LINE = np.dtype([("place", np.int64), ("image", np.int32), ("descriptor", np.uint8, 128)])
