@@ -18,6 +18,8 @@ FALSE_ALARMS = 0.05
 """The share of real images that may be called fake by `few_false_alarms`."""
 TEMPERATURES = (0.05, 20.0)
 CERTAIN = 1e-12
+NEVER = float(np.nextafter(1, 2))
+"""A threshold that no p_fake reaches, 1 included."""
 
 
 def fitted_temperature(labels: Labels, p_fake: Probabilities) -> float:
@@ -36,22 +38,22 @@ def tempered(p_fake: Probabilities, temperature: float) -> Probabilities:
 
 
 def chosen_thresholds(labels: Labels, p_fake: Probabilities) -> dict[ThresholdName, float]:
-    """From which p_fake on an image is called fake, by goal; each lies midway between two images' p_fake.
+    """From which p_fake on an image is called fake, by goal; each lies midway between two images' p_fake, or is NEVER.
 
     `balanced_accuracy`: the mean of both classes' shares of right verdicts is highest; of equals the one nearest to 0.5.
     `few_false_alarms`: the lowest at which at most FALSE_ALARMS of the real images are called fake.
     """
     steps = np.unique(np.concatenate([[0.0], p_fake, [1.0]]))
-    candidates = (steps[1:] + steps[:-1]) / 2
+    candidates = np.append((steps[1:] + steps[:-1]) / 2, NEVER)
     false_alarms = _share_from(p_fake[labels == REAL], candidates)
     balanced = (_share_from(p_fake[labels == FAKE], candidates) + 1 - false_alarms) / 2
     best = np.flatnonzero(np.isclose(balanced, balanced.max()))
     nearest = best[np.abs(candidates[best] - HALF).argmin()]
-    few = np.flatnonzero(false_alarms <= FALSE_ALARMS)
+    few = np.argmax(false_alarms <= FALSE_ALARMS)
     return {
         "half": HALF,
         "balanced_accuracy": float(candidates[nearest]),
-        "few_false_alarms": float(candidates[few[0]]) if len(few) else 1.0,
+        "few_false_alarms": float(candidates[few]),
     }
 
 

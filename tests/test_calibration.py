@@ -70,3 +70,8 @@ def test_thresholds_are_what_a_search_over_all_finds(seed: int, count: int) -> N
 def test_of_equally_good_thresholds_the_one_nearest_to_one_half_is_taken() -> None:
     found = chosen_thresholds(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.9, 0.95]))
     assert found == {"half": 0.5, "balanced_accuracy": pytest.approx(0.65), "few_false_alarms": pytest.approx(0.65)}
+
+
+def test_a_real_image_that_is_surely_fake_is_called_so_by_no_careful_threshold() -> None:
+    found = chosen_thresholds(np.array([0, 0, 1]), np.array([1.0, 1.0, 0.4]))
+    assert found["few_false_alarms"] > 1
