@@ -10,6 +10,7 @@ is image_px.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import cv2
@@ -129,8 +130,12 @@ RETOUCHES = {
 
 def drawn_at_random(kind: type[Traits], rng: np.random.Generator) -> Traits:
     """A Face, Scene or Camera with every trait uniform in its range."""
-    ranges = get_type_hints(kind, include_extras=True)
-    return kind(**{name: float(rng.uniform(*trait.__metadata__)) for name, trait in ranges.items()})
+    return kind(**{name: float(rng.uniform(*bounds)) for name, bounds in _ranges(kind).items()})
+
+
+@cache
+def _ranges(kind: type[object]) -> dict[str, tuple[float, float]]:
+    return {name: trait.__metadata__ for name, trait in get_type_hints(kind, include_extras=True).items()}
 
 
 def random_shot(rng: np.random.Generator) -> tuple[Face, Scene, Camera]:

@@ -190,7 +190,7 @@ def _log_model(run_id: str, folder: Path) -> None:
             onnx.load(folder / NETWORK_FILE),
             name="model",
             signature=signature,
-            input_example={"images": np.zeros((2, side, side, 3), np.uint8)},
+            input_example={"images": np.zeros((1, side, side, 3), np.uint8)},
             pip_requirements=MODEL_REQUIREMENTS,
             onnx_execution_providers=["CPUExecutionProvider"],
         )
