@@ -10,7 +10,6 @@ is image_px.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import cv2
@@ -112,6 +111,12 @@ class Photo:
     parts: Pixels
 
 
+_RANGES: dict[type, dict[str, tuple[float, float]]] = {
+    kind: {name: trait.__metadata__ for name, trait in get_type_hints(kind, include_extras=True).items()}
+    for kind in (Face, Scene, Camera)
+}
+
+
 @dataclass(frozen=True)
 class Retouch:
     """How well a composite hides: the matches run from 0, all the donor's, to 1, all the base's."""
@@ -130,12 +135,7 @@ RETOUCHES = {
 
 def drawn_at_random(kind: type[Traits], rng: np.random.Generator) -> Traits:
     """A Face, Scene or Camera with every trait uniform in its range."""
-    return kind(**{name: float(rng.uniform(*bounds)) for name, bounds in _ranges(kind).items()})
-
-
-@cache
-def _ranges(kind: type[object]) -> dict[str, tuple[float, float]]:
-    return {name: trait.__metadata__ for name, trait in get_type_hints(kind, include_extras=True).items()}
+    return kind(**{name: float(rng.uniform(*bounds)) for name, bounds in _RANGES[kind].items()})
 
 
 def random_shot(rng: np.random.Generator) -> tuple[Face, Scene, Camera]:
