@@ -7,12 +7,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 run: .venv/installed
 	dvc repro
-	@python -m stages.show
+	@python -m fakeface.commands.scores
 	@printf '\nNext:\n'
 	@printf '  . .venv/bin/activate                 then dvc, mlflow and python are the project'"'"'s\n'
 	@printf '  make ui                              compare the runs in a browser\n'
 	@printf '  dvc exp run -S loss=bce              another candidate; dvc exp show lists them\n'
-	@printf '  python -m stages.predict photo.jpg   judge a photo (of the drawn kind, so far)\n'
+	@printf '  python -m fakeface.commands.predict photo.jpg judge a photo (of the drawn kind, so far)\n'
 	@printf '  README.md                            how to train on real photos\n'
 
 test: .venv/installed-dev

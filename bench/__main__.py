@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 from bench import commands, decoding, page, scaling, training, verdicts
 from bench.rounds import Options, Result, where
-from stages.errors import run_as_command
+from fakeface.core.errors import run_as_command
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternati
 
 DVC = (sys.executable, "-m", "dvc")
 HEAVY = ("torch", "torchvision", "mlflow")
-HELPERS = ("predict", "show")
+HELPERS = ("fakeface.commands.predict", "fakeface.commands.scores")
 EMPTY_STAGES = 6
 FIRST_RUN_S = 120
 
@@ -85,11 +85,11 @@ def make_run(options: Options) -> Result:
 def imports(options: Options) -> Result:
     """What each stage imports, and how long it takes to start, against Python alone and against importing torch and MLflow."""
     commands = "\n".join(stage["cmd"] for stage in project_stages())
-    modules = sorted(set(re.findall(r"python -m stages\.(\w+)", commands)) | set(HELPERS))
-    contenders: dict[str, Go] = {f"stages.{module}": partial(started, f"stages.{module}") for module in modules}
+    modules = sorted(set(re.findall(r"python -m (stages\.\w+)", commands)) | set(HELPERS))
+    contenders: dict[str, Go] = {module: partial(started, module) for module in modules}
     contenders |= {"Python alone": partial(started, "sys"), "torch and MLflow": partial(started, "torch, mlflow")}
     rows = alternating("imports", contenders, options.rounds)
-    light = [f"stages.{module}" for module in modules if module != "train"]
+    light = [module for module in modules if module != "stages.train"]
     return Result(
         "imports",
         f"A new process that imports one module; heavy: how many of {', '.join(HEAVY)} it imported.",

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.rounds import PROJECT, Goal, Result, Spread, compared, is_reached, spread
-from stages.records import read_json, write_json
+from fakeface.core.files import read_json, write_json
 
 PAGE, NUMBERS = PROJECT / "docs/performance.md", PROJECT / "docs/performance.json"
 BEGIN, END = "<!-- measured: `python -m bench --write` rewrites this -->", "<!-- end of what was measured -->"

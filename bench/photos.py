@@ -11,9 +11,10 @@ import yaml
 from PIL import Image
 
 from bench.rounds import PROJECT, Options
+from fakeface.core.files import read_rows, write_rows
+from fakeface.core.params import load_params, read_yaml
+from fakeface.core.records import ImageRecord, SplitRecord
 from stages import compute_stats, index, pack, relate, sample, split, train
-from stages.params import load_params, read_yaml
-from stages.records import ImageRecord, SplitRecord, read_rows, write_rows
 
 DRAWN_PX = 600
 """The side of the set's photos."""

@@ -120,12 +120,12 @@ def where() -> dict[str, str]:
     """Machine, commit and versions, for the page."""
     import torch
 
-    from stages.devices import cpu_name
+    from fakeface.training.devices import cpu_name
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False).stdout.strip()
 
-    changed = " and changes not committed" if git("status", "--porcelain", "--", "stages", "bench") else ""
+    changed = " and changes not committed" if git("status", "--porcelain", "--", "fakeface", "stages", "bench") else ""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return {

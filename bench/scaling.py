@@ -7,9 +7,10 @@ from tempfile import mkdtemp
 from bench.child import measured
 from bench.photos import draw_small, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternating
+from fakeface.core.files import read_rows, write_rows
+from fakeface.core.params import load_params
+from fakeface.core.records import GroupRecord, ImageRecord
 from stages import index
-from stages.params import load_params
-from stages.records import GroupRecord, ImageRecord, read_rows, write_rows
 
 GROWTH = 1.2
 """Of time and memory per image at most, from the smallest number to the largest."""

@@ -15,15 +15,16 @@ from scipy import stats
 from bench.photos import NOTEBOOK_RECIPE, Workspace, new_workspace, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternating, timed
 from bench.trainings import BareTraining, FilesTraining, return_freed_memory
-from stages import pack, tracking, train
-from stages.detector import load_detector
-from stages.devices import Device, DeviceName, chosen_device, description, keep_freed_memory
-from stages.packed import PackedSide, load_side
-from stages.params import read_yaml
-from stages.predict import judged
-from stages.resume import resume_folder
-from stages.scores import roc_auc
-from stages.training import Recipe, Trainer
+from fakeface import tracking
+from fakeface.commands.predict import judged
+from fakeface.core.params import read_yaml
+from fakeface.detector import load_detector
+from fakeface.scoring.scores import roc_auc
+from fakeface.training.checkpoint import resume_folder
+from fakeface.training.devices import Device, DeviceName, chosen_device, description, keep_freed_memory
+from fakeface.training.fit import Recipe, Trainer
+from fakeface.training.packed import PackedSide, load_side
+from stages import pack, train
 
 VALID_SHARE = 0.2
 LAPS = ("data_s", "forward_s", "backward_s", "valid_s")

@@ -14,12 +14,12 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from bench.photos import Workspace
-from stages.augmentation import AugmentParams
-from stages.classifier import new_classifier
-from stages.devices import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, Device
-from stages.records import SplitRecord
-from stages.torchvision_ops import import_torchvision
-from stages.training import EVAL_BATCH_SIZE, Recipe, new_optimizer
+from fakeface.core.records import SplitRecord
+from fakeface.training.augmentation import AugmentParams
+from fakeface.training.devices import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, Device
+from fakeface.training.fit import EVAL_BATCH_SIZE, Recipe, new_optimizer
+from fakeface.training.network import new_classifier
+from fakeface.training.torchvision_ops import import_torchvision
 
 NOTEBOOK_WORKERS = 4
 

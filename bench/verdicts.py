@@ -18,25 +18,26 @@ from bench.photos import NOTEBOOK_RECIPE, Workspace, new_workspace
 from bench.pixels import bare_decoding
 from bench.rounds import PROJECT, Go, Goal, Options, Result, alternating, timed
 from bench.trainings import JpegDataset, notebook_transform
-from stages import predict
-from stages.classifier import ExportedClassifier, export_onnx, new_classifier
-from stages.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, Detector, load_detector
-from stages.images import on_all_cores
+from fakeface.commands import predict
+from fakeface.core.files import write_json
+from fakeface.core.parallel import on_all_cores
+from fakeface.core.records import OBJECTIVE_NAMES, SplitRecord
+from fakeface.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, Detector, load_detector
+from fakeface.training.fit import Recipe
+from fakeface.training.network import ExportedClassifier, export_onnx, new_classifier
 from stages.infer import scored
-from stages.records import OBJECTIVE_NAMES, SplitRecord, write_json
 from stages.train import read_recipe
-from stages.training import Recipe
 
 VERDICT_S = 1.0
 OFFLINE_RECIPE = PROJECT / "recipes/offline.yaml"
-IMPORT_TORCH = "from stages.torchvision_ops import import_torchvision; import_torchvision()"
+IMPORT_TORCH = "from fakeface.training.torchvision_ops import import_torchvision; import_torchvision()"
 
 
 def verdict(options: Options) -> Result:
     """One photo by both models in a new process, against importing torch and torchvision alone."""
     work, recipe = _with_models(options, OFFLINE_RECIPE)
     photo = work.photos / work.records("train")[0].path
-    predict = (sys.executable, "-m", "stages.predict", photo, "--models", work.root, "--params", work.paths.params)
+    predict = (sys.executable, "-m", "fakeface.commands.predict", photo, "--models", work.root, "--params", work.paths.params)
     contenders: dict[str, Go] = {
         "fakeface": partial(timed, output_of, *predict),
         "importing torch, torchvision": partial(timed, output_of, sys.executable, "-c", IMPORT_TORCH),
@@ -44,7 +45,7 @@ def verdict(options: Options) -> Result:
     }
     return Result(
         "verdict",
-        f"`python -m stages.predict photo.jpg`, {recipe.model.arch} at {work.pack_params.eval_px} px, both models.",
+        f"`python -m fakeface.commands.predict photo.jpg`, {recipe.model.arch} at {work.pack_params.eval_px} px, both models.",
         alternating("verdict", contenders, options.rounds),
         [Goal("fakeface", at_most=VERDICT_S), Goal("fakeface", "importing torch, torchvision")],
     )

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stages.errors import FakefaceError, run_as_command
-from stages.records import write_json
+from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.core.files import write_json
 
 CHUNK_IMAGES = 32
 EXACT_ROWS = 256

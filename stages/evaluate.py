@@ -17,27 +17,17 @@ from typing import Any, NamedTuple
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from stages import intervals, scores
-from stages.baselines import baseline_scores
-from stages.comparison import comparison, shift
-from stages.errors import FakefaceError, run_as_command
-from stages.intervals import Weights
-from stages.params import STRICT, load_params
-from stages.predictions import JUDGED_SIDES, Card, Judged, load_card, load_images, load_perturbed, load_predictions
-from stages.records import (
-    FAKE,
-    LABEL_NAMES,
-    OBJECTIVE_NAMES,
-    ObjectiveName,
-    Side,
-    SplitRecord,
-    ThresholdName,
-    read_json,
-    write_json,
-    write_rows,
-)
-from stages.scores import Labels, Probabilities
-from stages.slices import Mask, slices
+from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.core.files import read_json, write_json, write_rows
+from fakeface.core.params import STRICT, load_params
+from fakeface.core.records import FAKE, LABEL_NAMES, OBJECTIVE_NAMES, ObjectiveName, Side, SplitRecord, ThresholdName
+from fakeface.scoring import intervals, scores
+from fakeface.scoring.baselines import baseline_scores
+from fakeface.scoring.comparison import comparison, shift
+from fakeface.scoring.intervals import Weights
+from fakeface.scoring.predictions import JUDGED_SIDES, Card, Judged, load_card, load_images, load_perturbed, load_predictions
+from fakeface.scoring.scores import Labels, Probabilities
+from fakeface.scoring.slices import Mask, slices
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

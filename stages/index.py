@@ -22,11 +22,13 @@ from typing import Literal
 
 import pydantic
 
-from stages.errors import FakefaceError, run_as_command
-from stages.images import ImageError, image_facts, on_all_cores, read_image_bytes
-from stages.params import STRICT, load_params
-from stages.records import FAKE, LABEL_NAMES, PARTS, REAL, Bit, ImageRecord, RejectedRecord, write_json, write_rows
-from stages.tables import keep, kept, temporary_tables
+from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.core.files import write_json, write_rows
+from fakeface.core.parallel import on_all_cores
+from fakeface.core.params import STRICT, load_params
+from fakeface.core.records import FAKE, LABEL_NAMES, PARTS, REAL, Bit, ImageRecord, RejectedRecord
+from fakeface.core.tables import keep, kept, temporary_tables
+from fakeface.photos.images import ImageError, image_facts, read_image_bytes
 
 Subset = Literal["training", "test", ""]
 

@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.detector import Detector, load_detector
-from stages.errors import run_as_command
-from stages.images import fit, on_all_cores, read_indexed
-from stages.perturbations import PERTURBATIONS
-from stages.records import OBJECTIVE_NAMES, PerturbedRecord, PredictionRecord, SplitRecord, read_rows, write_rows
+from fakeface.core.errors import run_as_command
+from fakeface.core.files import read_rows, write_rows
+from fakeface.core.parallel import on_all_cores
+from fakeface.core.records import OBJECTIVE_NAMES, PerturbedRecord, PredictionRecord, SplitRecord
+from fakeface.detector import Detector, load_detector
+from fakeface.photos.images import fit, read_indexed
+from fakeface.photos.perturbations import PERTURBATIONS
 
 Logits = NDArray[np.float64]
 

@@ -15,10 +15,12 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from stages.errors import run_as_command
-from stages.images import Pixels, fit, on_all_cores, read_indexed
-from stages.params import STRICT, load_params
-from stages.records import Side, SplitRecord, each_row, replacing
+from fakeface.core.errors import run_as_command
+from fakeface.core.files import each_row, replacing
+from fakeface.core.parallel import on_all_cores
+from fakeface.core.params import STRICT, load_params
+from fakeface.core.records import Side, SplitRecord
+from fakeface.photos.images import Pixels, fit, read_indexed
 
 
 @dataclass(frozen=True, config=STRICT)

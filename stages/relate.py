@@ -27,13 +27,17 @@ import PIL
 import pydantic
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from stages.candidates import FeatureFile, shortlist
-from stages.errors import FakefaceError, run_as_command
-from stages.images import on_all_cores, read_indexed
-from stages.params import STRICT, load_params
-from stages.records import GroupRecord, ImageRecord, PairRecord, RelationKind, each_row, replacing, write_json, write_rows
-from stages.relations import Features, features_of, groups_of, mirrored, pixels_digest, shared_points
-from stages.tables import temporary_tables
+import fakeface
+from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.core.files import each_row, replacing, write_json, write_rows
+from fakeface.core.parallel import on_all_cores
+from fakeface.core.params import STRICT, load_params
+from fakeface.core.records import GroupRecord, ImageRecord, PairRecord, RelationKind
+from fakeface.core.tables import temporary_tables
+from fakeface.photos.images import read_indexed
+from fakeface.relations.features import Features, features_of, mirrored, pixels_digest
+from fakeface.relations.matching import groups_of, shared_points
+from fakeface.relations.shortlist import FeatureFile, shortlist
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
@@ -210,8 +214,8 @@ def run(root: Path, images: Path, relations: Path, metrics: Path, params: Relate
 def remembered_folder(params: RelateParams) -> Path:
     """Named after everything that decides what is remembered; in the user's checkout, outside DVC's outs, safe to delete."""
     digest = sha256(repr((cv2.__version__, PIL.__version__, params.image_px, params.keypoints, params.max_scale)).encode())
-    for module in ("images.py", "relations.py"):
-        digest.update(Path(__file__).with_name(module).read_bytes())
+    for module in ("photos/images.py", "relations/features.py", "relations/matching.py"):
+        digest.update((Path(fakeface.__file__).parent / module).read_bytes())
     checkout = Path(os.environ.get("DVC_ROOT", Path(__file__).parents[1]))
     return checkout / ".cache" / "relate" / digest.hexdigest()[:16]
 

@@ -16,14 +16,17 @@ from matplotlib.figure import Figure
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from stages import figures, scores, tracking
-from stages.detector import CARD_FILE, RUN_FILE
-from stages.errors import FakefaceError, run_as_command
-from stages.mistakes import Mistake, confident_mistakes, shown
-from stages.pages import difficulties, rendered, robustness_rows, slice_rows, unchanged
-from stages.params import STRICT, load_params, read_yaml
-from stages.predictions import Judged, load_images, load_predictions
-from stages.records import OBJECTIVE_NAMES, EpochRecord, ObjectiveName, SplitRecord, read_json, read_rows, replacing
+from fakeface import tracking
+from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.core.files import read_json, read_rows, replacing
+from fakeface.core.params import STRICT, load_params, read_yaml
+from fakeface.core.records import OBJECTIVE_NAMES, EpochRecord, ObjectiveName, SplitRecord
+from fakeface.detector import CARD_FILE, RUN_FILE
+from fakeface.reporting import figures
+from fakeface.reporting.mistakes import Mistake, confident_mistakes, shown
+from fakeface.reporting.pages import difficulties, rendered, robustness_rows, slice_rows, unchanged
+from fakeface.scoring import scores
+from fakeface.scoring.predictions import Judged, load_images, load_predictions
 
 LOGGED_SECTIONS = (
     "loss", "threshold", "data", "index", "relate", "split", "pack", "augment", "model", "train", "evaluate", "report",

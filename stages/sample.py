@@ -25,10 +25,10 @@ import pydantic
 from PIL import Image
 from tqdm import tqdm
 
-from stages.errors import FakefaceError, run_as_command
-from stages.faces import RETOUCHES, Camera, Face, Photo, Scene, composite, developed, photograph, random_shot
-from stages.params import STRICT, load_params
-from stages.records import FAKE, LABEL_NAMES, PARTS, REAL
+from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.core.params import STRICT, load_params
+from fakeface.core.records import FAKE, LABEL_NAMES, PARTS, REAL
+from fakeface.synthetic.faces import RETOUCHES, Camera, Face, Photo, Scene, composite, developed, photograph, random_shot
 
 JPEG_QUALITY = 90
 PATTERNS = 2 ** len(PARTS) - 1

@@ -22,22 +22,11 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from stages.errors import FakefaceError, ParamsError, run_as_command
-from stages.params import STRICT, load_params
-from stages.records import (
-    FAKE,
-    LABEL_NAMES,
-    REAL,
-    GroupRecord,
-    ImageRecord,
-    PairRecord,
-    Side,
-    SplitRecord,
-    each_row,
-    write_json,
-    write_rows,
-)
-from stages.tables import keep, kept, temporary_tables
+from fakeface.core.errors import FakefaceError, ParamsError, run_as_command
+from fakeface.core.files import each_row, write_json, write_rows
+from fakeface.core.params import STRICT, load_params
+from fakeface.core.records import FAKE, LABEL_NAMES, REAL, GroupRecord, ImageRecord, PairRecord, Side, SplitRecord
+from fakeface.core.tables import keep, kept, temporary_tables
 
 Stratum = tuple[int, str]
 """Label and difficulty: a drawn side has its share of each."""

@@ -6,7 +6,7 @@ valid, too, it fits the temperature and chooses the thresholds that are kept wit
 Writes a model folder (weights, exported network, card, the run's record), the epochs as CSV and their summary as JSON.
 """
 
-from stages import waiting  # noqa: F401
+import fakeface.training  # before torch
 
 # isort: split
 import argparse
@@ -22,19 +22,20 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from stages import tracking
-from stages.augmentation import AugmentParams
-from stages.calibration import chosen_thresholds, fitted_temperature, tempered
-from stages.classifier import ExportedClassifier, ModelParams, export_onnx
-from stages.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE, load_detector
-from stages.devices import chosen_device, description, keep_freed_memory, peak_memory
-from stages.errors import FakefaceError, ParamsError, run_as_command
-from stages.objectives import OBJECTIVES
-from stages.packed import PackedSide, load_side
-from stages.params import load_params, read_yaml
-from stages.records import EpochRecord, ObjectiveName, read_json, replacing, write_json, write_rows
-from stages.resume import ResumeFolder, fingerprint, resume_folder
-from stages.training import Recipe, Trainer, TrainParams
+from fakeface import tracking
+from fakeface.core.errors import FakefaceError, ParamsError, run_as_command
+from fakeface.core.files import read_json, replacing, write_json, write_rows
+from fakeface.core.params import load_params, read_yaml
+from fakeface.core.records import EpochRecord, ObjectiveName
+from fakeface.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE, load_detector
+from fakeface.training.augmentation import AugmentParams
+from fakeface.training.calibration import chosen_thresholds, fitted_temperature, tempered
+from fakeface.training.checkpoint import ResumeFolder, fingerprint, resume_folder
+from fakeface.training.devices import chosen_device, description, keep_freed_memory, peak_memory
+from fakeface.training.fit import Recipe, Trainer, TrainParams
+from fakeface.training.losses import OBJECTIVES
+from fakeface.training.network import ExportedClassifier, ModelParams, export_onnx
+from fakeface.training.packed import PackedSide, load_side
 
 EXPORT_TOLERANCE = 1e-4
 LOGGED_SECTIONS = ("split", "pack", "augment", "model", "train")
@@ -133,7 +134,7 @@ def run(stage: str, objective: ObjectiveName, paths: Paths) -> None:
     run_record = tracking.new_run_record(stage, read_yaml(paths.params), LOGGED_SECTIONS, description(device))
     weights_file = [path] if (path := Path(recipe.model.weights)).is_file() else []
     decisive = (recipe.as_json(), description(device), paths.split, paths.stats, train.images.shape, valid.images.shape)
-    name = fingerprint(*decisive, *weights_file, *sorted(Path(__file__).parent.glob("*.py")))
+    name = fingerprint(*decisive, *weights_file, Path(__file__), *sorted(Path(fakeface.__file__).parent.rglob("*.py")))
     with resume_folder(tracking.repository(), stage, name) as kept:
         progress = Progress(Trainer(recipe, device, train, valid), kept, run_record)
         print(

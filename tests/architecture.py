@@ -1,21 +1,35 @@
-"""What the source files of stages/ say about themselves, and what dvc.yaml says about them."""
+"""What the source files of stages/ and fakeface/ say about themselves, and what dvc.yaml says about the stages."""
 
 import ast
 import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.conftest import ROOT
 
-MODULES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__")
+FILES = sorted(path for folder in ("stages", "fakeface") for path in (ROOT / folder).rglob("*.py"))
+
+
+def dotted(path: Path) -> str:
+    """The name that a file is imported by."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {dotted(path): path for path in FILES}
+STAGE_MODULES = [name for name in MODULES if name.startswith("stages.")]
+LIBRARY = [name for name in MODULES if name.partition(".")[0] == "fakeface"]
+ROOMS = sorted(
+    dotted(path.parent / "__init__.py") for path in FILES if path.name == "__init__.py" and path.parent.parent != ROOT
+)
 
 
 @cache
 def tree(module: str) -> ast.Module:
-    return ast.parse((ROOT / "stages" / f"{module}.py").read_text(encoding="utf-8"))
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
 
 def imported(module: str) -> set[str]:
@@ -25,19 +39,23 @@ def imported(module: str) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"stages/{module}.py imports relatively"
+            assert node.level == 0, f"{module} imports relatively"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
 def neighbours(module: str) -> set[str]:
-    """Modules of stages/ that a module imports itself."""
-    parts = (name.split(".") for name in imported(module))
-    return {name[1] for name in parts if name[0] == "stages" and name[1] in MODULES}
+    """Modules of stages/ and fakeface/ that a module imports itself: the longest known part of each name."""
+    found = set()
+    for name in imported(module):
+        parts = name.split(".")
+        known = [prefix for count in range(1, len(parts) + 1) if (prefix := ".".join(parts[:count])) in MODULES]
+        found |= set(known[-1:])
+    return found - {module}
 
 
 def closure(module: str) -> set[str]:
-    """A module, the modules of stages/ that it imports, those that these import, and so on."""
+    """A module, the modules of this project that it imports, those that these import, and so on."""
     found, waiting = set[str](), {module}
     while waiting:
         found |= waiting
@@ -45,13 +63,10 @@ def closure(module: str) -> set[str]:
     return found
 
 
-def is_verb(module: str) -> bool:
-    """A module that runs: `if __name__ == "__main__":`."""
-    return any(isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" for node in tree(module).body)
-
-
-VERBS = [module for module in MODULES if is_verb(module)]
-NOUNS = [module for module in MODULES if module not in VERBS]
+def room(module: str) -> str:
+    """What a stage's deps name for a module of the library: its room's folder, or its file where it stands in none."""
+    parts = module.split(".")
+    return "/".join(parts[:2]) if len(parts) > 2 or module in ROOMS else f"{'/'.join(parts)}.py"
 
 
 def loaded_sections(module: str) -> dict[str, str]:
@@ -62,7 +77,7 @@ def loaded_sections(module: str) -> dict[str, str]:
 
 
 def logged_sections(module: str) -> set[str]:
-    """Sections that a module tells MLflow, whether it loads them or not."""
+    """Sections that a module logs to MLflow, whether it loads them or not."""
     for node in tree(module).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LOGGED_SECTIONS":
             return set(ast.literal_eval(node.value))
@@ -74,34 +89,39 @@ class Stage:
     """A stage of dvc.yaml or data/dvc.yaml."""
 
     name: str
-    described: dict[str, Any]
+    definition: dict[str, Any]
 
     @property
     def cmd(self) -> str:
-        return str(self.described["cmd"])
+        return str(self.definition["cmd"])
 
     @property
     def module(self) -> str:
-        found = re.match(r"python -m stages\.(\w+)( |$)", self.cmd)
-        assert found, f"{self.name}: {self.cmd}: should be python -m stages.MODULE"
-        return found[1]
+        match = re.match(r"python -m (stages\.\w+)( |$)", self.cmd)
+        assert match, f"{self.name}: {self.cmd}: should be python -m stages.MODULE"
+        return match[1]
 
     @property
     def deps(self) -> list[str]:
-        return list(self.described["deps"])
+        return list(self.definition["deps"])
+
+    @property
+    def code(self) -> set[str]:
+        """Those of the deps that are code: modules and rooms."""
+        return {dep for dep in self.deps if dep.startswith(("stages/", "fakeface/"))}
 
     @property
     def outs(self) -> list[str]:
-        outs = [out for kind in ("outs", "metrics", "plots") for out in self.described.get(kind, [])]
+        outs = [out for kind in ("outs", "metrics", "plots") for out in self.definition.get(kind, [])]
         return [out if isinstance(out, str) else next(iter(out)) for out in outs]
 
     @property
     def params(self) -> list[str]:
-        return list(self.described.get("params", []))
+        return list(self.definition.get("params", []))
 
 
 STAGES = [
-    Stage(name, described)
+    Stage(name, definition)
     for path in (ROOT / "dvc.yaml", ROOT / "data/dvc.yaml")
-    for name, described in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items()
+    for name, definition in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items()
 ]

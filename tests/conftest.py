@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from stages.errors import run_as_command
+from fakeface.core.errors import run_as_command
 
 ROOT = Path(__file__).parents[1]
 DIFFICULTIES = ("easy", "mid", "hard")

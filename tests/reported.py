@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
-from stages import evaluate, split
-from stages.calibration import chosen_thresholds, fitted_temperature, tempered
-from stages.evaluate import EvaluateParams
-from stages.params import load_params
-from stages.perturbations import PERTURBATIONS
-from stages.records import (
+from fakeface.core.files import write_json, write_rows
+from fakeface.core.params import load_params
+from fakeface.core.records import (
     FAKE,
     OBJECTIVE_NAMES,
     PARTS,
@@ -25,10 +22,12 @@ from stages.records import (
     PerturbedRecord,
     PredictionRecord,
     SplitRecord,
-    write_json,
-    write_rows,
 )
-from stages.tables import keep, temporary_tables
+from fakeface.core.tables import keep, temporary_tables
+from fakeface.photos.perturbations import PERTURBATIONS
+from fakeface.training.calibration import chosen_thresholds, fitted_temperature, tempered
+from stages import evaluate, split
+from stages.evaluate import EvaluateParams
 from tests.checkout import PROJECT
 from tests.conftest import DIFFICULTIES, photo
 

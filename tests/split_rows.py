@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stages.records import FAKE, PARTS, SplitRecord
+from fakeface.core.records import FAKE, PARTS, SplitRecord
 
 
 def image(number: int, label: int, **known: Any) -> SplitRecord:

@@ -11,21 +11,24 @@ from pathlib import Path
 import pytest
 
 from tests.architecture import (
+    LIBRARY,
     MODULES,
-    NOUNS,
+    ROOMS,
+    STAGE_MODULES,
     STAGES,
-    VERBS,
     Stage,
     closure,
     imported,
     loaded_sections,
     logged_sections,
     neighbours,
+    room,
     tree,
 )
 from tests.conftest import ROOT
 
-WITHOUT_TORCH = [module for module in VERBS if module != "train"]
+WITHOUT_TORCH = [name for name in (*STAGE_MODULES, *LIBRARY) if name.startswith("fakeface.commands.") or name in STAGE_MODULES]
+WITHOUT_TORCH.remove("stages.train")
 of_each_stage = pytest.mark.parametrize("stage", STAGES, ids=[stage.name for stage in STAGES])
 
 
@@ -40,24 +43,23 @@ def python(code: str, cwd: Path) -> str:
     return done.stdout
 
 
+def test_stages_are_the_modules_of_stages() -> None:
+    assert {stage.module for stage in STAGES} == set(STAGE_MODULES)
+
+
 @of_each_stage
-def test_a_stage_runs_a_verb_that_bears_its_name(stage: Stage) -> None:
+def test_a_stage_runs_the_module_that_bears_its_name(stage: Stage) -> None:
     """train_ce and train_bce are both `train`."""
-    assert stage.module in VERBS
-    assert stage.name in (stage.module, f"{stage.module}_{shlex.split(stage.cmd)[3]}")
+    name = stage.module.removeprefix("stages.")
+    assert stage.name in (name, f"{name}_{shlex.split(stage.cmd)[3]}")
 
 
 @of_each_stage
-def test_a_stages_deps_are_its_modules_import_closure(stage: Stage) -> None:
-    """DVC does not follow imports: a module left out gives stale results silently, one too many trains for nothing."""
-    code = [dep for dep in stage.deps if dep.startswith("stages/") and dep.endswith(".py")]
-    assert sorted(code) == sorted(f"stages/{module}.py" for module in closure(stage.module))
-
-
-def test_templates_and_styles_are_deps_of_the_report_that_they_make() -> None:
-    (report,) = (stage for stage in STAGES if stage.name == "report")
-    beside_code = {f"stages/{path.name}" for path in (ROOT / "stages").iterdir() if path.is_file() and path.suffix != ".py"}
-    assert {dep for dep in report.deps if dep.startswith("stages/") and not dep.endswith(".py")} == beside_code
+def test_a_stages_deps_hold_its_import_closure_and_no_room_in_vain(stage: Stage) -> None:
+    """DVC does not follow imports: a room left out gives stale results silently, one too many runs stages for nothing."""
+    modules = closure(stage.module) - {"fakeface"}  # a docstring
+    own = f"{stage.module.replace('.', '/')}.py"
+    assert stage.code == {own} | {room(module) for module in modules - {stage.module}}
 
 
 @of_each_stage
@@ -76,20 +78,21 @@ def test_every_path_in_a_command_is_a_dep_or_an_out(stage: Stage) -> None:
             assert any(f"{path}/".startswith(f"{word}/") or f"{word}/".startswith(f"{path}/") for path in known), word
 
 
-def test_verbs_and_nouns_are_told_apart() -> None:
-    """A verb runs as a command, and nothing else does."""
+def test_stages_and_subcommands_run_and_nothing_else_does() -> None:
     for module in MODULES:
         functions = {node.name for node in tree(module).body if isinstance(node, ast.FunctionDef)}
-        assert ("main" in functions) == (module in VERBS), module
+        is_command = module.startswith(("stages.", "fakeface.commands.")) and module not in ROOMS
+        assert ("main" in functions) == is_command, module
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_nothing_imports_a_verb(module: str) -> None:
-    assert neighbours(module) <= set(NOUNS)
+def test_nothing_imports_a_stage_or_a_command(module: str) -> None:
+    assert not [name for name in neighbours(module) if name.startswith(("stages", "fakeface.commands."))]
 
 
 def test_one_module_imports_mlflow() -> None:
-    assert [module for module in MODULES if any(name.split(".")[0] == "mlflow" for name in imported(module))] == ["tracking"]
+    importers = [module for module in MODULES if any(name.split(".")[0] == "mlflow" for name in imported(module))]
+    assert importers == ["fakeface.tracking"]
 
 
 def test_what_needs_no_torch_does_not_wait_for_it(tmp_path: Path) -> None:
@@ -97,22 +100,26 @@ def test_what_needs_no_torch_does_not_wait_for_it(tmp_path: Path) -> None:
     code = f"""
 import importlib, json, sys
 for module in {WITHOUT_TORCH}:
-    importlib.import_module("stages." + module)
+    importlib.import_module(module)
 print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}} & {{"torch", "torchvision", "mlflow"}})))
 """
     assert json.loads(python(code, tmp_path)) == []
 
 
 def test_importing_prints_and_writes_nothing(tmp_path: Path) -> None:
-    code = "".join(f"import stages.{module}\n" for module in MODULES)
+    code = "".join(f"import {module}\n" for module in MODULES)
     assert python(code, tmp_path) == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_map_names_every_module_once() -> None:
-    (docstring,) = tree("__init__").body  # and imports nothing
+@pytest.mark.parametrize("package", ["stages", "fakeface"])
+def test_the_map_names_every_module_or_room_once(package: str) -> None:
+    (docstring,) = tree(package).body  # and imports nothing
     assert isinstance(docstring, ast.Expr)
-    blocks = ast.literal_eval(docstring.value).split("\n\n")
-    verbs, nouns = (re.findall(r"^ {4}(\w+) {2,}\S", block, re.MULTILINE) for block in blocks[2:])
-    assert Counter(verbs) == Counter(VERBS)
-    assert Counter(nouns) == Counter(NOUNS)
+    names = re.findall(r"^ {4}(\w+) {2,}\S", ast.literal_eval(docstring.value), re.MULTILINE)
+    assert Counter(names) == Counter({name.split(".")[1] for name in MODULES if name.startswith(f"{package}.")})
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_every_room_says_what_belongs_in_it(name: str) -> None:
+    assert ast.get_docstring(tree(name))

@@ -19,12 +19,12 @@ from bench.photos import Workspace, draw_small, new_workspace, write_params
 from bench.rounds import Goal, Measures, Options, Result, alternating, compared, is_reached, spread
 from bench.training import paired_interval
 from bench.trainings import BareTraining, FilesTraining, JpegDataset, notebook_transform, simple_transform
+from fakeface.core.records import Side
+from fakeface.training.devices import Device
+from fakeface.training.fit import Recipe, Trainer
+from fakeface.training.packed import load_side
 from stages.compute_stats import channel_stats
-from stages.devices import Device
-from stages.packed import load_side
-from stages.records import Side
 from stages.train import read_recipe
-from stages.training import Recipe, Trainer
 from tests.checkout import TINY
 from tests.conftest import ROOT, write_photos
 
@@ -191,7 +191,7 @@ def test_a_child_tells_its_own_peak_and_its_complaints(tmp_path: Path) -> None:
 
 
 def test_heavy_imports_are_counted() -> None:
-    assert [started(module)["heavy"] for module in ("stages.errors", "torch")] == [0, 1]
+    assert [started(module)["heavy"] for module in ("fakeface.core.errors", "torch")] == [0, 1]
 
 
 def test_help_tells_every_part(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from stages.classifier import ExportedClassifier
-from stages.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, load_detector
-from stages.errors import FakefaceError
-from stages.records import write_json
+from fakeface.core.errors import FakefaceError
+from fakeface.core.files import write_json
+from fakeface.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, load_detector
+from fakeface.training.network import ExportedClassifier
 from tests.conftest import ROOT
 from tests.tiny_models import IMAGE_PX, write_model
 
@@ -100,7 +100,7 @@ def test_a_verdict_needs_no_torch(folder: Path) -> None:
 import sys
 import numpy as np
 from pathlib import Path
-from stages.detector import load_detector
+from fakeface.detector import load_detector
 load_detector(Path({str(folder)!r})).scores(np.zeros((1, {IMAGE_PX}, {IMAGE_PX}, 3), np.uint8))
 print("torch" in sys.modules)
 """

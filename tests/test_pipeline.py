@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.records import EpochRecord, PredictionRecord, read_json, read_rows
+from fakeface.core.files import read_json, read_rows
+from fakeface.core.records import EpochRecord, PredictionRecord
 from tests.architecture import STAGES
 from tests.checkout import PROJECT, Checkout, copy_of, new_checkout
 

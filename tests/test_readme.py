@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages import predict
+from fakeface.commands import predict
 from tests.architecture import STAGES
 from tests.checkout import PROJECT
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.params import load_params, read_yaml
+from fakeface.core.params import load_params, read_yaml
 from tests.architecture import MODULES, STAGES, loaded_sections
 from tests.conftest import ROOT
 
@@ -51,7 +51,7 @@ def test_the_default_parameters_are_the_samples_recipe() -> None:
 @pytest.mark.parametrize("section", OWNER)
 def test_every_section_loads(path: Path, section: str) -> None:
     module, kind = OWNER[section]
-    load_params(path, section, getattr(importlib.import_module(f"stages.{module}"), kind))
+    load_params(path, section, getattr(importlib.import_module(module), kind))
 
 
 @of_each_file

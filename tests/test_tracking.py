@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.images import fit, read_image
-from stages.records import PredictionRecord, read_json, read_rows
+from fakeface.core.files import read_json, read_rows
+from fakeface.core.records import PredictionRecord
+from fakeface.photos.images import fit, read_image
 from tests.architecture import STAGES
 from tests.checkout import TINY, Checkout, environment, new_checkout, runs_at
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from stages.classifier import ExportedClassifier, export_onnx
-from stages.detector import CARD_FILE, NETWORK_FILE
-from stages.objectives import OBJECTIVES
-from stages.records import OBJECTIVE_NAMES, ObjectiveName, write_json
+from fakeface.core.files import write_json
+from fakeface.core.records import OBJECTIVE_NAMES, ObjectiveName
+from fakeface.detector import CARD_FILE, NETWORK_FILE
+from fakeface.training.losses import OBJECTIVES
+from fakeface.training.network import ExportedClassifier, export_onnx
 
 IMAGE_PX = 32
 THRESHOLDS = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}

@@ -1,0 +1,15 @@
+"""Fakeface: tell real face photos from faces composited in Photoshop. The library that the pipeline's stages import.
+
+    core        what every room uses: errors, parameters, table schemas, files written whole, work on all cores
+    photos      from a file to pixels, and what happens to photos on their way through the net
+    relations   which photos share a part: features, shortlist, matching
+    training    from packed photos to a calibrated network: the loop, losses, augmentation, checkpoints, devices
+    scoring     from predictions to numbers: scores, intervals, slices, baselines, comparison
+    reporting   from numbers to figures, pages and the model card
+    synthetic   the sample that the project draws itself
+    commands    what `fakeface` runs
+    detector    a trained model as it is used, without torch
+    tracking    MLflow runs; the only module that imports mlflow
+
+Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > detector > photos > core.
+"""

@@ -1,0 +1,1 @@
+"""What the command `fakeface` runs: a module per subcommand."""

@@ -1,0 +1,77 @@
+"""params.yaml, checked: one frozen dataclass per section, in the module that owns it."""
+
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from fakeface.core.errors import ParamsError
+
+Section = TypeVar("Section")
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+"""For `@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)`: unknown keys and wrong types are refused."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 takes `1e-4` for a string; DVC's parser (YAML 1.2) takes it for a number, and so do we."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
+def load_params(path: Path, section: str, kind: type[Section]) -> Section:
+    """The section of a params file as a dataclass of type `kind`; a scalar parameter is a section of its own.
+
+    Raises:
+        ParamsError: the file, section or a key in it is missing, unknown, of the wrong type or out of range.
+    """
+    values = read_yaml(path)
+    if section not in values:
+        raise ParamsError(f"{path}: {section}: missing")
+    return checked(values[section], kind, f"{path}: {section}")
+
+
+def checked(values: Any, kind: type[Section], where: str) -> Section:
+    """`values` as a `kind`; the first thing wrong is named after `where`."""
+    try:
+        if not is_dataclass(kind):
+            return TypeAdapter(kind).validate_python(values)
+        if not isinstance(values, dict):
+            raise ParamsError(
+                f"{where}: {values!r}: should be a section with the keys {', '.join(field.name for field in fields(kind))}"
+            )
+        return kind(**{str(key): value for key, value in values.items()})
+    except ValidationError as error:
+        raise ParamsError(_first_complaint(error, where)) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ParamsError(f"{path}: expected sections with names, found {type(values).__name__}")
+    return values
+
+
+def _first_complaint(error: ValidationError, where: str) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    name = f"{where}.{key}" if key else where
+    if first["type"] in ("missing", "missing_argument"):
+        return f"{name}: missing"
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{name}: unknown parameter"
+    expected = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return f"{name}: {first['input']!r}: {expected}"

@@ -1,0 +1,118 @@
+"""The tables (CSV) and JSON files that the stages exchange: written whole or not at all."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+REAL: Final = 0
+FAKE: Final = 1
+LABEL_NAMES = ("real", "fake")
+PARTS = ("left_eye", "right_eye", "nose", "mouth")
+
+OBJECTIVE_NAMES = ("ce", "bce")
+ObjectiveName = Literal["ce", "bce"]
+SHORT_NAMES = {"ce": "cross-entropy", "bce": "BCE"}
+THRESHOLD_NAMES = ("half", "balanced_accuracy", "few_false_alarms")
+ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
+
+Bit = Literal[0, 1]
+Side = Literal["train", "valid", "test", "excluded"]
+RelationKind = Literal["bytes", "pixels", "photo", "mirrored"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One usable image, as `index` found it.
+
+    `path` is relative to data.root, with forward slashes. `label` is 0 for real, 1 for fake. The bits of a composite
+    say which parts come from another photo; None where the file's name does not tell. `luma_quantisation_sum` is the
+    sum of the 64 entries of the JPEG's luma table, None where the file is not a JPEG. `subset` is where the user's
+    folders put the image: "training", "test", or "" where they do not tell.
+    """
+
+    path: str
+    sha256: str
+    label: Bit
+    difficulty: str
+    left_eye: Bit | None
+    right_eye: Bit | None
+    nose: Bit | None
+    mouth: Bit | None
+    width: int
+    height: int
+    bytes: int
+    luma_quantisation_sum: int | None
+    subset: Literal["training", "test", ""]
+
+
+@dataclass(frozen=True)
+class RejectedRecord:
+    """One file that `index` could not use, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PairRecord:
+    """Two related images, path_a < path_b; `points` is how many keypoints lie alike, 0 where the kind needs none."""
+
+    path_a: str
+    path_b: str
+    kind: RelationKind
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRecord:
+    """An image and the group that it is related to, directly or through others: the smallest sha256 in it."""
+
+    path: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRecord(ImageRecord):
+    """One usable image, the side that `split` put it on and the group that `relate` found it in."""
+
+    side: Side
+    group: str
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of one training; losses and accuracies are means over images, train ones measured while training."""
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    train_accuracy: float
+    valid_accuracy: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class PredictionRecord:
+    """One image and what each model makes of it.
+
+    `p_fake` is calibrated, `raw_p_fake` is what the loss trained (temperature 1); `bce_argmax` is the notebook's verdict on
+    BCE's two outputs, 1 for fake.
+    """
+
+    path: str
+    side: Side
+    label: Bit
+    ce_p_fake: float
+    bce_p_fake: float
+    ce_raw_p_fake: float
+    bce_raw_p_fake: float
+    bce_argmax: Bit
+
+
+@dataclass(frozen=True)
+class PerturbedRecord:
+    """One test image after one change, JPEG compression say, and each model's calibrated p_fake of it."""
+
+    path: str
+    perturbation: str
+    ce_p_fake: float
+    bce_p_fake: float

@@ -1,0 +1,62 @@
+"""A trained classifier as it is used: an exported network and what it was made for, without torch."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fakeface.core.errors import FakefaceError
+from fakeface.core.files import read_json
+
+WEIGHTS_FILE, NETWORK_FILE, CARD_FILE, RUN_FILE = "weights.safetensors", "network.onnx", "model.json", "run.json"
+BATCH_SIZE = 16
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One objective's network, `image_px` the side of its square images, `is_sample` whether it learned from drawn ones.
+
+    `thresholds` are the p_fake from which on an image is called fake, by the goal that each was chosen for on valid.
+    """
+
+    objective: str
+    image_px: int
+    is_sample: bool
+    thresholds: dict[str, float]
+    session: Any
+
+    def scores(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Calibrated p_fake (N,) and logits (N, 2) of uint8 images (N, image_px, image_px, 3)."""
+        parts = [
+            self.session.run(["p_fake", "logits"], {"images": np.ascontiguousarray(images[first : first + BATCH_SIZE])})
+            for first in range(0, len(images), BATCH_SIZE)
+        ]
+        p_fake, logits = (np.concatenate(part).astype(np.float64) for part in zip(*parts, strict=True))
+        return p_fake, logits
+
+
+def load_detector(folder: Path, threads: int | None = None) -> Detector:
+    """The detector that `train` left in a folder, on so many threads; on all cores where none are named.
+
+    Raises:
+        FakefaceError: the folder or a file in it is missing or damaged.
+    """
+    if not ((folder / NETWORK_FILE).is_file() and (folder / CARD_FILE).is_file()):
+        raise FakefaceError(f"{folder}: no trained model; expected {NETWORK_FILE} and {CARD_FILE}, which `dvc repro` makes")
+    import onnxruntime
+
+    card = read_json(folder / CARD_FILE)
+    for key in ("objective", "image_px", "is_sample", "thresholds"):
+        if not isinstance(card, dict) or key not in card:
+            raise FakefaceError(f"{folder / CARD_FILE}: {key}: missing")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    try:
+        session = onnxruntime.InferenceSession(folder / NETWORK_FILE, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base
+        raise FakefaceError(f"{folder / NETWORK_FILE}: not a network: {' '.join(str(error).split())[:200]}") from None
+    return Detector(card["objective"], card["image_px"], card["is_sample"], card["thresholds"], session)

@@ -1,0 +1,1 @@
+"""From numbers to figures, pages and the model card."""

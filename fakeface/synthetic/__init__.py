@@ -1,0 +1,1 @@
+"""The sample of face-like photos and composites that the project draws itself."""

@@ -1,0 +1,133 @@
+"""Random changes to a batch of train images, on the device that holds it: each image has its own random values.
+
+The same as torchvision's RandomCrop, RandomHorizontalFlip, RandomRotation and ColorJitter in that order, with one
+difference: the four colour changes come in a random order per batch, there per image.
+"""
+
+import math
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from fakeface.core.params import STRICT
+
+GREY_WEIGHTS = (0.2989, 0.587, 0.114)
+"""ITU-R BT.601 luma, as torchvision rounds it."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class AugmentParams:
+    """Section `augment`: brightness, contrast, saturation scaled by 1 ± the value; hue turned by ± that share of a circle."""
+
+    crop_px: int = Field(ge=1)
+    horizontal_flip: float = Field(ge=0, le=1)
+    rotation_degrees: float = Field(ge=0, le=180)
+    brightness: float = Field(ge=0, le=1)
+    contrast: float = Field(ge=0, le=1)
+    saturation: float = Field(ge=0, le=1)
+    hue: float = Field(ge=0, le=0.5)
+
+
+def random_values(count: int, params: AugmentParams, generator: torch.Generator) -> dict[str, Tensor]:
+    """One random value per image (count,) of every change; drawn for a whole epoch, so that batches do not matter."""
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(count, generator=generator) * (high - low) + low
+
+    return {
+        "top": uniform(0, 1),
+        "left": uniform(0, 1),
+        "flip": uniform(0, 1) < params.horizontal_flip,
+        "radians": uniform(-math.radians(params.rotation_degrees), math.radians(params.rotation_degrees)),
+        "brightness": uniform(1 - params.brightness, 1 + params.brightness),
+        "contrast": uniform(1 - params.contrast, 1 + params.contrast),
+        "saturation": uniform(1 - params.saturation, 1 + params.saturation),
+        "hue": uniform(-params.hue, params.hue),
+    }
+
+
+def augmented(images: Tensor, values: dict[str, Tensor], params: AugmentParams, order: list[int]) -> Tensor:
+    """Random crops of uint8 `images` (N, P, P, 3) as float32 (N, 3, crop_px, crop_px) in [0, 1].
+
+    `values` are `random_values` of these N images; `order` is a permutation of 0..3 over the colour changes.
+    """
+    pixels = cropped(images, values, params.crop_px)
+    changes = [
+        (adjust_brightness, values["brightness"], params.brightness),
+        (adjust_contrast, values["contrast"], params.contrast),
+        (adjust_saturation, values["saturation"], params.saturation),
+        (adjust_hue, values["hue"], params.hue),
+    ]
+    for change, amounts, extent in (changes[position] for position in order):
+        if extent > 0:
+            change(pixels, amounts.view(-1, 1, 1))
+    return pixels.transpose(0, 1)
+
+
+def cropped(images: Tensor, values: dict[str, Tensor], crop_px: int) -> Tensor:
+    """Crop, flip and rotate (nearest pixel, black beyond the crop) in one gather: uint8 (N, P, P, 3) -> (3, N, crop, crop).
+
+    The planes of the three colours, float32 in [0, 1], are what the colour changes work on, in place.
+    """
+    count, height, width, _ = images.shape
+    last, centre = crop_px - 1, (crop_px - 1) / 2
+    position = torch.arange(crop_px, device=images.device) - centre
+    x, y = position.view(1, 1, -1), position.view(1, -1, 1)
+    cosine, sine = (turn(values["radians"]).view(-1, 1, 1) for turn in (torch.cos, torch.sin))
+    side = torch.where(values["flip"], -1.0, 1.0).view(-1, 1, 1)
+    column = ((side * cosine * x + centre) - side * sine * y).round_()
+    row = (sine * x + (cosine * y + centre)).round_()
+    column_inside, row_inside = column.clamp(0, last), row.clamp(0, last)
+    inside = (column == column_inside).logical_and_(row == row_inside)
+    top, left = ((values[name] * (extent - crop_px + 1)).to(torch.int64) for name, extent in (("top", height), ("left", width)))
+    first = (torch.arange(count, device=images.device) * height + top) * width + left
+    source = row_inside.mul_(width).add_(column_inside).to(torch.int64).add_(first.view(-1, 1, 1))
+    pixels = images.reshape(-1, 3).index_select(0, source.view(-1)).view(count, crop_px, crop_px, 3)
+    planes = pixels.permute(3, 0, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    return planes.div_(255).mul_(inside)
+
+
+def adjust_brightness(planes: Tensor, factors: Tensor) -> None:
+    planes.mul_(factors).clamp_(0, 1)
+
+
+def adjust_contrast(planes: Tensor, factors: Tensor) -> None:
+    mean = grey(planes.mean(dim=(2, 3), keepdim=True))
+    planes.mul_(factors).add_(mean * (1 - factors)).clamp_(0, 1)
+
+
+def adjust_saturation(planes: Tensor, factors: Tensor) -> None:
+    torch.lerp(grey(planes).expand_as(planes), planes, factors, out=planes).clamp_(0, 1)
+
+
+def adjust_hue(planes: Tensor, turns: Tensor) -> None:
+    """Turn the hue in HSV by `turns` of a circle; value and saturation stay.
+
+    Hue in sixths of a circle by sorting (S. Hocevar, "Fast branchless RGB to HSV conversion in GLSL", 2013): no `torch.where`,
+    which is twenty times as slow on a CPU as a maximum. Back: red is least + chroma * clamp(|hue - 3| - 1, 0, 1); green and
+    blue are least + chroma * clamp(2 - |hue - c|, 0, 1), c = 2 and 4.
+    """
+    red, green, blue = planes.unbind()
+    blue_first = (green < blue).float()
+    larger, smaller = torch.maximum(green, blue), torch.minimum(green, blue)
+    red_later = (red < larger).float()
+    middle = torch.minimum(red, larger)
+    least = torch.minimum(middle, smaller)
+    chroma = torch.maximum(red, larger).sub_(least)
+    hue = middle.sub_(smaller).div_(chroma.clamp_min(1e-12))
+    hue.sub_(blue_first, alpha=6).add_(blue_first.mul_(12).sub_(2).mul_(red_later)).abs_().add_(6 * turns)
+    hue.sub_((hue / 6).floor_().mul_(6))
+    for plane, share in (
+        (red, (hue - 3).abs_().sub_(1)),
+        (green, (hue - 2).abs_().neg_().add_(2)),
+        (blue, (hue - 4).abs_().neg_().add_(2)),
+    ):
+        torch.addcmul(least, chroma, share.clamp_(0, 1), out=plane)
+
+
+def grey(planes: Tensor) -> Tensor:
+    """(1, N, ...) of (3, N, ...)."""
+    red, green, blue = planes.unbind()
+    return (red * GREY_WEIGHTS[0]).add_(green, alpha=GREY_WEIGHTS[1]).add_(blue, alpha=GREY_WEIGHTS[2]).unsqueeze(0)

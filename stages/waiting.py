@@ -1,9 +1,0 @@
-"""How torch's threads wait for each other. To be imported before torch, whose OpenMP reads it as it is loaded.
-
-A thread with nothing to do stays awake for so many turns, then sleeps and leaves its core to whoever wants it. On an idle
-machine a training takes up to 5 % longer so than with the default, on a busy one a seventh of the time (docs/log.md).
-"""
-
-import os
-
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")

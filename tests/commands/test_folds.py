@@ -1,0 +1,214 @@
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakeface.commands.folds import AVERAGED, AVERAGED_SIDES, Result, averages, flat, grouped, is_of_its_params, page, spread
+from fakeface.core.records import OBJECTIVE_NAMES
+from tests.checkout import Checkout
+from tests.conftest import ROOT
+
+PARAMS = {"loss": "ce", "threshold": "half", "split.fold": 0, "split.folds": 5, "split.by": "group", "train.lr": 1e-3}
+SCRIPT = """
+import json, pathlib, yaml
+
+params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
+side = dict.fromkeys(NAMES, params["split"]["fold"] / 10 + params["train"]["epochs"])
+model = {"valid": side, "test": side | {"ece": None}}
+pathlib.Path("metrics/scores.json").write_text(json.dumps({"data": "sample", "ce": model, "bce": model}))
+"""
+PIPELINE = """
+stages:
+  split:
+    cmd: grep fold params.yaml > split.txt
+    params: [split]
+    outs: [split.txt]
+  evaluate:
+    cmd: python evaluate.py
+    params: [loss, train]
+    deps: [split.txt]
+    outs:
+      - metrics/scores.json:
+          cache: false
+"""
+
+
+def scores(value: float, data: str = "photos") -> dict[str, Any]:
+    """As `evaluate` writes them; every score another multiple of `value`."""
+    names = [(objective, side, name) for objective in OBJECTIVE_NAMES for side in AVERAGED_SIDES for name in AVERAGED]
+    found: dict[str, Any] = {objective: {side: {"images": 9} for side in AVERAGED_SIDES} for objective in OBJECTIVE_NAMES}
+    for number, (objective, side, name) in enumerate(names):
+        found[objective][side][name] = value * (number + 1)
+    return {"data": data} | found
+
+
+def result(fold: int, value: float = 0.01, **changes: Any) -> Result:
+    return Result(
+        PARAMS | {"split.fold": fold} | {key.replace("__", "."): value for key, value in changes.items()}, scores(value)
+    )
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=12))
+def test_spread_is_mean_and_sample_deviation(values: list[float]) -> None:
+    found = spread(values)
+    assert found["mean"] == pytest.approx(np.mean(values))
+    assert found["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-9)
+    assert found["values"] == values
+
+
+def test_what_is_not_defined_in_a_fold_has_no_mean() -> None:
+    assert spread([0.5, None, 0.7]) == {"mean": None, "sd": None, "values": [0.5, None, 0.7]}
+
+
+def test_parameters_are_named_as_dvc_names_them() -> None:
+    assert flat({"loss": "ce", "split": {"fold": 0, "deep": {"er": [1]}}}) == {
+        "loss": "ce",
+        "split.fold": 0,
+        "split.deep.er": [1],
+    }
+
+
+def test_folds_are_averaged_for_each_loss_and_side() -> None:
+    (group,) = averages(grouped([result(2, 0.03), result(0, 0.01), result(4, 0.04)]))
+    assert (group["folds"], group["missing"], group["differs"], group["data"]) == ([0, 2, 4], [1, 3], {}, "photos")
+    assert group["ce"]["valid"]["accuracy"]["values"] == [0.01, 0.03, 0.04]
+    for objective in OBJECTIVE_NAMES:
+        for side in AVERAGED_SIDES:
+            for name in AVERAGED:
+                values = [scores(value)[objective][side][name] for value in (0.01, 0.03, 0.04)]
+                assert group[objective][side][name] == spread(values)
+
+
+def test_a_fold_that_ran_twice_counts_once() -> None:
+    (group,) = grouped([result(0, 0.01), result(1, 0.02), result(0, 0.9)])
+    assert group.scores == {0: scores(0.01), 1: scores(0.02)}
+
+
+def test_which_loss_is_the_headline_does_not_matter() -> None:
+    (group,) = grouped([result(0), result(1, loss="bce"), result(2, evaluate__resamples=9), result(3, report__mistakes=1)])
+    assert sorted(group.scores) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("changes", [{"train__lr": 1e-4}, {"split__by": "image"}, {"threshold": "few_false_alarms"}])
+def test_other_parameters_are_another_group(changes: dict[str, Any]) -> None:
+    """A threshold too: accuracy under one is not averaged with accuracy under another."""
+    groups = grouped([result(fold, **also) for fold in (0, 1) for also in ({}, changes)])
+    assert [sorted(group.scores) for group in groups] == [[0, 1], [0, 1]]
+    ((key, value),) = changes.items()
+    name = key.replace("__", ".")
+    assert [group["differs"] for group in averages(groups)] == [{name: PARAMS[name]}, {name: value}]
+
+
+def test_a_parameter_that_only_one_group_has_differs() -> None:
+    groups = grouped([result(fold, **also) for fold in (0, 1) for also in ({}, {"train__new": 1})])
+    assert [group["differs"] for group in averages(groups)] == [{"train.new": None}, {"train.new": 1}]
+
+
+def test_the_page_has_a_table_for_each_loss_under_what_differs() -> None:
+    groups = grouped([result(fold, 0.01 * (fold + 1), split__by=by) for by in ("group", "image") for fold in (0, 1, 3)])
+    lines = page(averages(groups)).splitlines()
+    assert lines[:5] == [
+        "3 of 5 folds of photos; missing: 2, 4",
+        "split.by: group",
+        "",
+        "cross-entropy             mean ± sd         fold 0  fold 1  fold 3",
+        "valid accuracy            0.023 ± 0.015     0.010   0.020   0.040",
+    ]
+    assert lines.count("BCE                       mean ± sd         fold 0  fold 1  fold 3") == 2
+    assert "split.by: image" in lines
+    assert len([line for line in lines if line.startswith("test roc_auc ")]) == 4
+
+
+def noted(params: dict[str, Any], split_md5: str = "1", read_md5: str = "1") -> dict[str, Any]:
+    """A dvc.lock with a stage before `evaluate`, one after it, and one that is no longer there."""
+    read = [{"path": "data/split.csv", "md5": read_md5}, {"path": "stages/evaluate.py", "md5": "9"}]
+    outs = [{"path": "data/split.csv", "md5": split_md5}]
+    scores = [{"path": "metrics/scores.json", "md5": "3"}]
+    return {
+        "stages": {
+            "split": {"params": {"params.yaml": {"split": params["split"]}}, "outs": outs},
+            "evaluate": {"deps": read, "params": {"params.yaml": {"loss": params["loss"]}}, "outs": scores},
+            "report": {"deps": [{"path": "metrics/scores.json", "md5": "2"}], "outs": [{"path": "report.html", "md5": "4"}]},
+            "old": {"params": {"params.yaml": {"gone": 1}}, "outs": [{"path": "old.csv", "md5": "5"}]},
+        }
+    }
+
+
+def test_scores_older_than_their_parameters_are_told() -> None:
+    params = {"loss": "ce", "split": {"fold": 0, "folds": 5}}
+    assert is_of_its_params(flat(params), noted(params))
+    assert not is_of_its_params(flat(params | {"loss": "bce"}), noted(params))
+    assert not is_of_its_params(flat(params | {"split": {"fold": 1, "folds": 5}}), noted(params))
+    assert not is_of_its_params({"loss": "ce"}, noted(params))
+    assert not is_of_its_params(flat(params), noted(params, split_md5="2"))  # split ran again, evaluate did not
+    assert not is_of_its_params(flat(params), {})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Checkout:
+    """A pipeline that takes a moment, its result committed."""
+    checkout = Checkout(tmp_path / "project")
+    (checkout.root / "metrics").mkdir(parents=True)
+    checkout.env["PYTHONPATH"] = str(ROOT)
+    checkout.run("git", "init", "--quiet", "--initial-branch", "main")
+    checkout.run("dvc", "init", "--quiet")
+    checkout.run("dvc", "config", "core.analytics", "false")
+    (checkout.root / "evaluate.py").write_text(f"NAMES = {AVERAGED}\n{SCRIPT}")
+    (checkout.root / "dvc.yaml").write_text(PIPELINE)
+    (checkout.root / "params.yaml").write_text("loss: ce\nsplit: {folds: 4, fold: 0}\ntrain: {epochs: 0, lr: 1e-3}\n")
+    checkout.run("dvc", "repro", "--quiet")
+    checkout.commit()
+    return checkout
+
+
+def average(checkout: Checkout, *options: str) -> str:
+    return checkout.run(sys.executable, "-m", "fakeface.commands.folds", *options, check=False).stdout
+
+
+def test_experiments_are_found_and_averaged(project: Checkout) -> None:
+    """Two folds for each of two parameters, one of which the workspace has too; and an experiment without scores of its own."""
+    project.run("dvc", "exp", "run", "--queue", "--quiet", "-S", "split.fold=0,2", "-S", "train.epochs=0,1")
+    project.run("dvc", "exp", "run", "--run-all", "--quiet")
+    project.run("dvc", "exp", "run", "--quiet", "-S", "split.fold=3", "split")
+    project.run("git", "checkout", "--quiet", ".")
+    note, _, rest = average(project, "--json").partition("\n")
+    assert note.startswith("note: experiment ")
+    assert note.endswith(" is left out: its scores are missing or not those of its parameters")
+    own, other = json.loads(rest)
+    assert (own["differs"], own["folds"], own["missing"]) == ({"train.epochs": 0}, [0, 2], [1, 3])
+    assert (other["differs"], other["folds"], other["missing"]) == ({"train.epochs": 1}, [0, 2], [1, 3])
+    assert own["bce"]["valid"]["accuracy"] == spread([0, 0.2])
+    assert other["ce"]["test"]["roc_auc"] == spread([1, 1.2])
+    assert own["ce"]["test"]["ece"] == spread([None, None])
+
+    (project.root / "notes.txt").write_text("The next commit has no experiments yet.\n")
+    project.commit()
+    assert average(project).startswith("error: no two folds of the same parameters: found fold 0 of 4; ")
+    text = average(project, "--rev", "HEAD~1")
+    assert "2 of 4 folds of the drawn sample, not real photos; missing: 1, 3\ntrain.epochs: 0\n" in text
+    assert "valid accuracy            0.100 ± 0.141     0.000   0.200\n" in text
+    assert "test ece                  - ± -             -       -\n" in text
+
+
+def test_without_folds_one_line_says_how_to_get_them(project: Checkout) -> None:
+    expected = "`dvc exp run --queue -S 'split.fold=range(0,5)'` and `dvc queue start` make them"
+    assert average(project) == f"error: no two folds of the same parameters: found fold 0 of 4; {expected}\n"
+    assert average(project, "--rev", "nonsense") == "error: unknown Git revision 'nonsense'\n"
+    project.set_params({"loss": "bce"})
+    (project.root / "params.yaml").write_text((project.root / "params.yaml").read_text().replace("fold: 0", "fold: 1"))
+    note, error = average(project).splitlines()
+    assert note == "note: the workspace is left out: its scores are missing or not those of its parameters"
+    assert error == f"error: no two folds of the same parameters: found none; {expected}"
+
+
+def test_outside_of_a_project_it_is_one_line(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path, {**os.environ, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"})
+    output = average(checkout)
+    assert output.startswith("error: ")
+    assert output.count("\n") == 1

@@ -1,0 +1,103 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from ruamel.yaml import YAML
+
+from fakeface.core.errors import ParamsError
+from fakeface.core.params import STRICT, load_params, read_yaml
+from stages.index import IndexParams
+from stages.pack import PackParams
+from stages.split import SplitParams
+from tests.conftest import ROOT
+
+
+@dataclass(frozen=True, config=STRICT)
+class Train:
+    """A section like a stage's own."""
+
+    lr: float = Field(gt=0)
+    epochs: int = Field(ge=1)
+
+
+def params_file(folder: Path, text: str) -> Path:
+    path = folder / "params.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.0e-4", "-2e5", "+3e+2", "1.e3", "0.25", "7", "1_000"])
+def test_numbers_are_those_that_dvc_reads(tmp_path: Path, text: str) -> None:
+    path = params_file(tmp_path, f"value: {text}\n")
+    dvc_reads = YAML(typ="safe").load(path.read_text())["value"]
+    assert read_yaml(path)["value"] == dvc_reads
+    assert isinstance(read_yaml(path)["value"], float | int)
+
+
+def test_section_becomes_its_dataclass(tmp_path: Path) -> None:
+    assert load_params(params_file(tmp_path, "train: {lr: 1e-4, epochs: 3}\n"), "train", Train) == Train(lr=1e-4, epochs=3)
+
+
+def test_a_whole_number_serves_as_a_float(tmp_path: Path) -> None:
+    assert load_params(params_file(tmp_path, "train: {lr: 1, epochs: 3}\n"), "train", Train).lr == 1.0
+
+
+def test_scalar_parameter_is_a_section(tmp_path: Path) -> None:
+    assert load_params(params_file(tmp_path, "loss: bce\n"), "loss", str) == "bce"
+
+
+@pytest.mark.parametrize(
+    ("section", "complaint"),
+    [
+        ("{lr: 0.1}", "train.epochs: missing"),
+        ("{lr: 0.1, epochs: 3, momentum: 0.9}", "train.momentum: unknown parameter"),
+        ("{lr: 0.1, epochs: 3, 7: 8}", "train.7: unknown parameter"),
+        ("{lr: fast, epochs: 3}", "train.lr: 'fast': should be a valid number"),
+        ("{lr: 0.1, epochs: '3'}", "train.epochs: '3': should be a valid integer"),
+        ("{lr: 0.1, epochs: true}", "train.epochs: True: should be a valid integer"),
+        ("{lr: 0.1, epochs: 2.5}", "train.epochs: 2.5: should be a valid integer"),
+        ("{lr: 0.1, epochs: }", "train.epochs: None: should be a valid integer"),
+        ("{lr: -0.1, epochs: 3}", "train.lr: -0.1: should be greater than 0"),
+        ("{lr: .nan, epochs: 3}", "train.lr: nan: should be greater than 0"),
+        ("0.1", "train: 0.1: should be a section with the keys lr, epochs"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, section: str, complaint: str) -> None:
+    path = params_file(tmp_path, f"train: {section}\n")
+    with pytest.raises(ParamsError) as caught:
+        load_params(path, "train", Train)
+    assert str(caught.value) == f"{path}: {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("split: {}\n", "train: missing"),
+        ("", "expected sections with names, found NoneType"),
+        ("[1, 2]\n", "expected sections with names, found list"),
+        ("train: {lr: [\n", "not YAML"),
+        ("train: !!python/object/apply:os.getcwd []\n", "not YAML"),
+    ],
+)
+def test_a_file_that_is_no_params_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    path = params_file(tmp_path, text)
+    with pytest.raises(ParamsError) as caught:
+        load_params(path, "train", Train)
+    assert str(caught.value).startswith(f"{path}: {complaint}")
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"absent\.yaml: no such file"):
+        load_params(tmp_path / "absent.yaml", "train", Train)
+
+
+@pytest.mark.parametrize("path", [ROOT / "params.yaml", *sorted((ROOT / "recipes").glob("*.yaml"))], ids=lambda path: path.name)
+def test_the_files_we_ship_are_in_range(path: Path) -> None:
+    sections: list[tuple[str, type[Any]]] = [("index", IndexParams), ("split", SplitParams), ("pack", PackParams)]
+    for section, kind in sections:
+        load_params(path, section, kind)
+    assert yaml.safe_load(path.read_text()).keys() >= {"data", "index", "split", "pack"}

@@ -1,0 +1,85 @@
+"""docs/model-card.md: what it always says, and that its numbers are those of metrics/."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fakeface.core.files import read_json
+from fakeface.reporting.figures import NAMES
+from stages.report import card
+from tests.checkout import PROJECT
+from tests.reported import images, write_results
+
+
+def test_the_committed_card_is_that_of_the_committed_results() -> None:
+    """`dvc repro` writes it with them."""
+    committed = (PROJECT / "docs/model-card.md").read_text(encoding="utf-8")
+    assert committed == card(PROJECT / "metrics", PROJECT / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_results(tmp_path_factory.mktemp("results"), images(), is_sample=False).root
+
+
+def test_the_card_needs_nothing_but_metrics_and_parameters(folder: Path, tmp_path: Path) -> None:
+    """A clone has no models and no photos."""
+    (folder / "metrics").rename(tmp_path / "metrics")
+    (folder / "params.yaml").rename(tmp_path / "params.yaml")
+    try:
+        assert card(tmp_path / "metrics", tmp_path / "params.yaml").startswith("<!--")
+    finally:
+        (tmp_path / "metrics").rename(folder / "metrics")
+        (tmp_path / "params.yaml").rename(folder / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "## Intended use",
+        "## Not intended",
+        "## Limits",
+        "## Ethics",
+        "## Licence",
+        "CC BY-NC-SA 4.0",
+        "Evidence against a person",
+        "GAN or a diffusion model",
+        "non-commercial",
+    ],
+)
+def test_the_card_says(folder: Path, words: str) -> None:
+    assert words in card(folder / "metrics", folder / "params.yaml")
+
+
+def test_the_cards_numbers_are_those_of_the_scores(folder: Path) -> None:
+    text, found = card(folder / "metrics", folder / "params.yaml"), read_json(folder / "metrics/scores.json")
+    for name in ("ce", "bce"):
+        of = found[name]
+        for key in ("accuracy", "roc_auc", "average_precision", "equal_error_rate", "brier", "ece"):
+            low, high = of["intervals"][key]
+            assert f"{of['test'][key]:.3f} ({low:.3f} to {high:.3f})" in text
+        for goal, threshold in of["thresholds"].items():
+            row = next(line for line in text.splitlines() if line.startswith(f"| {NAMES[name]} | `{goal}`"))
+            shares = [threshold[key] for key in ("threshold", "recall", "false_positive_rate", "accuracy")]
+            assert row.endswith(f"| {' | '.join(f'{share:.3f}' for share in shares)} |")
+        assert f"a temperature of {of['temperature']:.3f}" in text
+    assert found["comparison"]["sentence"] in text
+
+
+def test_every_table_has_rows_as_wide_as_its_head(folder: Path) -> None:
+    text = card(folder / "metrics", folder / "params.yaml")
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert len(tables) == 5
+    for table in tables:
+        widths = {line.count("|") for line in table.splitlines()}
+        assert len(widths) == 1, table
+        assert len(table.splitlines()) > 2
+    assert not re.search(r"\n{3,}", text)
+
+
+def test_a_cards_words_follow_from_its_numbers(folder: Path, tmp_path: Path) -> None:
+    text = card(folder / "metrics", folder / "params.yaml")
+    assert "drawn sample**" not in text
+    sample = write_results(tmp_path, images()).root
+    assert "**These numbers are those of the drawn sample**" in card(sample / "metrics", sample / "params.yaml")

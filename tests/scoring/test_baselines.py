@@ -1,0 +1,72 @@
+from itertools import count
+
+import numpy as np
+import pytest
+
+from fakeface.core.records import SplitRecord
+from fakeface.scoring.baselines import BASELINES, baseline_p_fake, baseline_scores
+from fakeface.scoring.intervals import resample
+from tests.split_rows import image
+
+NUMBERS = count()
+
+
+def rows(
+    real: int, fake: int, tables: tuple[int | None, int | None] = (92, 92), kilobytes: tuple[int, int] = (50, 50)
+) -> list[SplitRecord]:
+    """Reals and fakes with a JPEG table and a size each."""
+    return [
+        image(next(NUMBERS), label, luma_quantisation_sum=tables[label], bytes=1000 * kilobytes[label])
+        for label in [0] * real + [1] * fake
+    ]
+
+
+def scored(train: list[SplitRecord], test: list[SplitRecord]) -> dict[str, tuple[float, float]]:
+    found = baseline_scores(train, test, resample([row.group for row in test], 100, seed=0))
+    return {name: (of["accuracy"], of["roc_auc"]) for name, of in found.items()}
+
+
+@pytest.mark.parametrize("tables", [(92, 190), (190, 92), (None, 92)], ids=str)
+def test_where_the_jpeg_table_tells_everything_its_row_is_perfect(tables: tuple[int | None, int | None]) -> None:
+    found = scored(rows(20, 20, tables), rows(10, 5, tables))
+    assert found["jpeg_header"] == (1.0, 1.0)
+    assert found["file_size"][1] == 0.5
+
+
+def test_where_the_files_are_alike_nothing_beats_chance() -> None:
+    found = scored(rows(20, 20), rows(10, 10))
+    assert found == dict.fromkeys(BASELINES, (0.5, 0.5))
+
+
+def test_where_fakes_are_larger_files_their_size_tells() -> None:
+    found = scored(rows(20, 20, kilobytes=(40, 80)), rows(10, 10, kilobytes=(45, 75)))
+    assert found["file_size"] == (1.0, 1.0)
+    assert found["jpeg_header"] == (0.5, 0.5)
+
+
+def test_the_majority_is_trains() -> None:
+    """Three quarters of test are of the other class."""
+    assert scored(rows(20, 30), rows(15, 5))["majority_class"] == (0.25, 0.5)
+
+
+def test_sizes_in_a_range_between_can_be_told() -> None:
+    """A line, as of logistic regression, could not: fakes lie between small and large reals."""
+    train = rows(20, 20, kilobytes=(10, 50)) + rows(20, 0, kilobytes=(90, 0))
+    assert scored(train, train)["file_size"] == (1.0, 1.0)
+
+
+def test_single_files_are_not_learned_by_heart() -> None:
+    """Sizes that say nothing: the train images' own accuracy stays near chance."""
+    rng = np.random.default_rng(0)
+    train = [image(next(NUMBERS), number % 2, bytes=int(rng.integers(10_000, 90_000))) for number in range(400)]
+    own = (baseline_p_fake("file_size", train, train) >= 0.5) == [row.label for row in train]
+    assert own.mean() < 0.65
+
+
+def test_every_row_has_its_intervals() -> None:
+    train = rows(20, 20)
+    found = baseline_scores(train, train, resample([row.group for row in train], 100, seed=0))
+    for of in found.values():
+        low, high = of["intervals"]["accuracy"]
+        assert low < of["accuracy"] < high
+        assert of["intervals"]["roc_auc"] == [0.5, 0.5]

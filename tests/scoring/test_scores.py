@@ -1,0 +1,216 @@
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+
+from fakeface.scoring import scores
+from fakeface.scoring.scores import Labels, Probabilities, Verdicts
+
+TENTHS = st.integers(0, 10).map(lambda tenth: tenth / 10)
+"""Few values, so that ties are common."""
+IMAGES = st.lists(st.tuples(st.integers(0, 1), TENTHS), max_size=30)
+
+
+def arrays(images: list[tuple[int, float]]) -> tuple[Labels, Probabilities, Verdicts]:
+    p_fake = np.array([score for _, score in images], dtype=np.float64)
+    return np.array([label for label, _ in images], dtype=np.int64), p_fake, p_fake >= 0.5
+
+
+@given(images=IMAGES)
+def test_roc_auc_is_the_share_of_pairs_in_the_right_order(images: list[tuple[int, float]]) -> None:
+    labels, p_fake, _ = arrays(images)
+    pairs = [
+        1.0 if fake > real else 0.5 if fake == real else 0.0
+        for label, fake in images
+        if label == 1
+        for other, real in images
+        if other == 0
+    ]
+    assert scores.roc_auc(labels, p_fake) == (pytest.approx(sum(pairs) / len(pairs)) if pairs else None)
+
+
+@given(images=IMAGES)
+def test_roc_auc_is_the_area_under_the_roc_curve(images: list[tuple[int, float]]) -> None:
+    labels, p_fake, _ = arrays(images)
+    points = scores.roc_curve(labels, p_fake)
+    area = scores.roc_auc(labels, p_fake)
+    if area is None:
+        assert points == []
+    else:
+        assert (points[0], points[-1]) == ((0.0, 0.0), (1.0, 1.0))
+        trapezoids = ((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(points))
+        assert sum(trapezoids) == pytest.approx(area)
+
+
+@given(images=IMAGES)
+def test_scores_of_verdicts_follow_from_the_confusion_matrix(images: list[tuple[int, float]]) -> None:
+    labels, _, verdicts = arrays(images)
+    (true_real, false_fake), (false_real, true_fake) = scores.confusion_matrix(labels, verdicts)
+    assert true_real + false_fake + false_real + true_fake == len(images)
+
+    def share(part: float, whole: float) -> object:
+        return pytest.approx(part / whole) if whole else None
+
+    reals, fakes = true_real + false_fake, true_fake + false_real
+    assert scores.accuracy(labels, verdicts) == share(true_real + true_fake, len(images))
+    assert scores.precision(labels, verdicts) == share(true_fake, true_fake + false_fake)
+    assert scores.recall(labels, verdicts) == share(true_fake, fakes)
+    assert scores.false_positive_rate(labels, verdicts) == share(false_fake, reals)
+    assert scores.f1(labels, verdicts) == (share(2 * true_fake, 2 * true_fake + false_fake + false_real) if fakes else None)
+    assert scores.balanced_accuracy(labels, verdicts) == share(true_fake * reals + true_real * fakes, 2 * fakes * reals)
+
+
+@given(images=IMAGES)
+def test_average_precision_is_the_mean_precision_where_recall_rises(images: list[tuple[int, float]]) -> None:
+    labels, p_fake, _ = arrays(images)
+    fakes = int(labels.sum())
+    expected = 0.0
+    for threshold in sorted(set(p_fake.tolist()), reverse=True):
+        called = p_fake >= threshold
+        found_here = int(labels[p_fake == threshold].sum())
+        expected += found_here / max(fakes, 1) * labels[called].mean()
+    assert scores.average_precision(labels, p_fake) == (pytest.approx(expected) if fakes else None)
+
+
+def error_rates(images: list[tuple[int, float]], threshold: float) -> tuple[Fraction, Fraction]:
+    """The share of reals called fake and of fakes called real, by counting."""
+    reals, fakes = ([score for label, score in images if label == wanted] for wanted in (0, 1))
+    return (
+        Fraction(sum(score >= threshold for score in reals), len(reals)),
+        Fraction(sum(score < threshold for score in fakes), len(fakes)),
+    )
+
+
+@given(images=IMAGES)
+def test_equal_error_rate_is_where_both_classes_err_alike(images: list[tuple[int, float]]) -> None:
+    """From the strictest threshold on, until false alarms outweigh misses: between these two thresholds, on straight lines."""
+    labels, p_fake, _ = arrays(images)
+    if len(set(labels.tolist())) < 2:
+        assert scores.equal_error_rate(labels, p_fake) is None
+        return
+    rates = [error_rates(images, threshold) for threshold in (2.0, *sorted(set(p_fake.tolist()), reverse=True))]
+    alarms_before, misses_before, alarms, misses = next(
+        (*before, *after) for before, after in pairwise(rates) if after[0] >= after[1]
+    )
+    way = (misses_before - alarms_before) / ((alarms - alarms_before) + (misses_before - misses))
+    expected = alarms_before + way * (alarms - alarms_before)
+    assert expected == misses_before + way * (misses - misses_before)
+    assert scores.equal_error_rate(labels, p_fake) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "expected"),
+    [
+        pytest.param([0.1, 0.2], [0.8, 0.9], 0, id="perfect"),
+        pytest.param([0.8, 0.9], [0.1, 0.2], 1, id="the wrong way round"),
+        pytest.param([0.5, 0.5], [0.5, 0.5, 0.5], 0.5, id="all alike"),
+        pytest.param([0.1, 0.2, 0.3, 0.9], [0.2, 0.7, 0.8, 0.95], 0.25, id="one of four in each"),
+    ],
+)
+def test_equal_error_rates_known_beforehand(real: list[float], fake: list[float], expected: float) -> None:
+    labels, p_fake, _ = arrays([*((0, score) for score in real), *((1, score) for score in fake)])
+    assert scores.equal_error_rate(labels, p_fake) == pytest.approx(expected)
+
+
+@given(images=IMAGES)
+def test_brier_is_the_mean_squared_distance_from_the_label(images: list[tuple[int, float]]) -> None:
+    labels, p_fake, _ = arrays(images)
+    squares = [(score - label) ** 2 for label, score in images]
+    assert scores.brier(labels, p_fake) == (pytest.approx(sum(squares) / len(squares)) if squares else None)
+
+
+INSIDE_BINS = st.integers(0, 99).map(lambda percent: (percent + 0.5) / 100)
+
+
+@given(images=st.lists(st.tuples(st.integers(0, 1), INSIDE_BINS), max_size=30))
+def test_ece_is_the_mean_gap_between_promise_and_outcome(images: list[tuple[int, float]]) -> None:
+    """Each image counts with the gap of its bin, the tenth that its p_fake is in."""
+    labels, p_fake, _ = arrays(images)
+    gaps = []
+    for _, score in images:
+        together = [(label, other) for label, other in images if int(other * 10) == int(score * 10)]
+        promised = sum(other for _, other in together) / len(together)
+        happened = sum(label for label, _ in together) / len(together)
+        gaps.append(abs(promised - happened))
+    assert scores.ece(labels, p_fake) == (pytest.approx(sum(gaps) / len(gaps)) if gaps else None)
+
+
+def test_reliability_is_sklearns_calibration_curve_with_counts() -> None:
+    rng = np.random.default_rng(0)
+    p_fake = np.round(rng.random(500) ** 2, 2)
+    labels = (rng.random(500) < p_fake).astype(np.int64)
+    found = scores.reliability(labels, p_fake)
+    shares, means = calibration_curve(labels, p_fake, n_bins=scores.BINS)
+    assert [mean for mean, _, _ in found] == pytest.approx(means.tolist())
+    assert [share for _, share, _ in found] == pytest.approx(shares.tolist())
+    assert sum(images for _, _, images in found) == 500
+
+
+def test_p_fake_of_0_and_of_1_have_a_bin() -> None:
+    labels, p_fake, _ = arrays([(0, 0.0), (1, 1.0), (1, 1.0)])
+    assert scores.reliability(labels, p_fake) == [(0.0, 0.0, 1), (1.0, 1.0, 2)]
+    assert scores.ece(labels, p_fake) == 0
+
+
+def test_confusion_matrix_has_a_row_per_label_and_a_column_per_verdict() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1, 1])
+    verdicts = np.array([False, False, True, True, True, True, False])
+    assert scores.confusion_matrix(labels, verdicts) == [[2, 1], [1, 3]]
+
+
+NOBODY: tuple[list[int], list[float]] = ([], [])
+ONLY_REAL = ([0, 0], [0.2, 0.4])
+ONLY_FAKE = ([1, 1], [0.2, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("score", "undefined"),
+    [
+        (scores.accuracy, [NOBODY]),
+        (scores.balanced_accuracy, [NOBODY, ONLY_REAL, ONLY_FAKE]),
+        (scores.precision, [NOBODY, ONLY_REAL]),
+        (scores.recall, [NOBODY, ONLY_REAL]),
+        (scores.false_positive_rate, [NOBODY, ONLY_FAKE]),
+        (scores.f1, [NOBODY, ONLY_REAL]),
+        (scores.roc_auc, [NOBODY, ONLY_REAL, ONLY_FAKE]),
+        (scores.average_precision, [NOBODY, ONLY_REAL]),
+        (scores.equal_error_rate, [NOBODY, ONLY_REAL, ONLY_FAKE]),
+        (scores.brier, [NOBODY]),
+        (scores.ece, [NOBODY]),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_score_that_is_not_defined_is_none(
+    score: Callable[..., float | None], undefined: list[tuple[list[int], list[float]]]
+) -> None:
+    """ONLY_REAL has no verdict fake either, so nothing to be precise about."""
+    for images in (NOBODY, ONLY_REAL, ONLY_FAKE):
+        labels, p_fake, verdicts = arrays(list(zip(*images, strict=True)))
+        judged = p_fake if score.__name__ in scores.OF_P_FAKE else verdicts
+        assert (score(labels, judged) is None) == (images in undefined)
+
+
+def test_names_are_names_of_functions() -> None:
+    """A key of metrics/*.json greps to its formula."""
+    assert sorted(scores.NAMES) == sorted(scores.OF_P_FAKE | scores.OF_VERDICTS)
+    assert all(getattr(scores, name) is score for name, score in (scores.OF_P_FAKE | scores.OF_VERDICTS).items())
+
+
+def test_all_scores_of_four_images_by_hand() -> None:
+    labels, p_fake, verdicts = arrays([(0, 0.1), (1, 0.4), (0, 0.6), (1, 0.9)])
+    assert scores.all_scores(labels, p_fake, verdicts) == {
+        "accuracy": 0.5,
+        "roc_auc": 0.75,
+        "average_precision": pytest.approx((1 + 2 / 3) / 2),
+        "equal_error_rate": 0.5,
+        "brier": pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4),
+        "ece": pytest.approx((0.1 + 0.6 + 0.6 + 0.1) / 4),
+        "precision": 0.5,
+        "recall": 0.5,
+        "f1": 0.5,
+    }

@@ -1,0 +1,240 @@
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from fakeface.core.files import read_json, write_json, write_rows
+from fakeface.core.records import OBJECTIVE_NAMES, THRESHOLD_NAMES, PerturbedRecord, PredictionRecord, SplitRecord
+from fakeface.scoring import scores
+from stages import evaluate
+from tests.conftest import Command, Outcome
+from tests.split_rows import image
+
+PARAMS: dict[str, Any] = {"loss": "ce", "threshold": "half", "evaluate": {"seed": 0, "resamples": 100}}
+THRESHOLDS = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}
+SIDES = ("train",) * 60 + ("valid",) * 30 + ("test",) * 60 + ("excluded",) * 2
+
+
+def judged(rng: np.random.Generator, label: int, strength: float) -> float:
+    return float(1 / (1 + np.exp(-strength * (label - 0.5) - rng.normal())))
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What the stages before `evaluate` left in a folder."""
+
+    folder: Path
+    command: Command
+
+    def run(self, **params: object) -> Outcome:
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(PARAMS | params))
+        files = {"split": "split.csv", "split-counts": "split.json", "index-counts": "index.json", "models": "models"}
+        files |= {"predictions": "predictions.csv", "perturbed": "perturbed.csv", "metrics": "metrics", "params": "params.yaml"}
+        return self.command(evaluate, *(word for name, file in files.items() for word in (f"--{name}", self.folder / file)))
+
+    def scores(self, **params: object) -> dict[str, Any]:
+        assert self.run(**params) == Outcome(0, "", "")
+        found: dict[str, Any] = read_json(self.folder / "metrics/scores.json")
+        return found
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        with (self.folder / "metrics/plots" / name).open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, command: Command) -> Workplace:
+    """152 images, two to a group; CE tells them apart better than BCE, both worse when they are blurred."""
+    rng = np.random.default_rng(0)
+    images = [
+        image(number, number % 2, side=side, group=f"{number // 2}", bytes=int(rng.integers(40_000, 60_000)))
+        for number, side in enumerate(SIDES)
+    ]
+    write_rows(tmp_path / "split.csv", SplitRecord, images)
+    predictions = [
+        PredictionRecord(row.path, row.side, row.label, judged(rng, row.label, 3), judged(rng, row.label, 2), 0.9, 0.9, 0)
+        for row in images
+        if row.side != "excluded"
+    ]
+    write_rows(tmp_path / "predictions.csv", PredictionRecord, predictions)
+    perturbed = [
+        PerturbedRecord(row.path, "blur", judged(rng, row.label, 1), judged(rng, row.label, 0))
+        for row in images
+        if row.side == "test"
+    ]
+    write_rows(tmp_path / "perturbed.csv", PerturbedRecord, perturbed)
+    for objective in OBJECTIVE_NAMES:
+        write_json(tmp_path / "models" / objective / "model.json", {"temperature": 1.5, "thresholds": THRESHOLDS})
+    write_json(tmp_path / "split.json", {"related": {"pairs": 9, "pairs_across_sides": 4}})
+    write_json(tmp_path / "index.json", {"is_sample": True})
+    return Workplace(tmp_path, command)
+
+
+def test_the_headline_is_the_candidates_flat_and_short(workplace: Workplace) -> None:
+    found = workplace.scores(loss="bce")
+    assert read_json(workplace.folder / "metrics/evaluate.json") == {
+        "loss": "bce",
+        "data": "sample",
+        "test_images": 60,
+        **{name: found["bce"]["test"][name] for name in scores.HEADLINE},
+        "pairs_across_sides": 4,
+    }
+
+
+def test_scores_of_each_side_and_what_they_were_computed_from(workplace: Workplace) -> None:
+    found = workplace.scores()
+    assert [found[name] for name in ("data", "test_images", "test_groups", "resamples", "threshold")] == [
+        "sample", 60, 30, 100, "half",
+    ]  # fmt: skip
+    with (workplace.folder / "predictions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["side"] == "valid"]
+    labels, p_fake = np.array([int(row["label"]) for row in rows]), np.array([float(row["bce_p_fake"]) for row in rows])
+    assert found["bce"]["valid"] == {"images": 30} | scores.all_scores(labels, p_fake, p_fake >= 0.5)
+    assert [found["bce"][side]["images"] for side in ("train", "valid", "test")] == [60, 30, 60]
+
+
+def test_every_score_of_the_test_images_lies_in_its_interval(workplace: Workplace) -> None:
+    """But ECE, which is 0 at best and grows with every unevenness of a resample: it may lie below."""
+    found = workplace.scores()
+    for objective in OBJECTIVE_NAMES:
+        assert list(found[objective]["intervals"]) == list(scores.NAMES)
+        for name in set(scores.NAMES) - {"ece"}:
+            low, high = found[objective]["intervals"][name]
+            assert low < found[objective]["test"][name] < high, name
+
+
+def test_the_threshold_changes_verdicts_and_leaves_probabilities(workplace: Workplace) -> None:
+    by_half, by_few = workplace.scores(), workplace.scores(threshold="few_false_alarms")
+    at = by_few["ce"]["thresholds"]["few_false_alarms"]
+    assert (by_half["ce"]["thresholds"], at["threshold"]) == (by_few["ce"]["thresholds"], 0.7)
+    assert by_few["ce"]["test"]["accuracy"] == at["accuracy"] != by_half["ce"]["test"]["accuracy"]
+    assert by_few["ce"]["confusion_matrix"] == at["confusion_matrix"]
+    assert by_few["ce"]["valid"]["accuracy"] == at["valid_accuracy"]
+    assert by_few["ce"]["test"]["roc_auc"] == by_half["ce"]["test"]["roc_auc"]
+    assert by_few["shift"] == by_half["shift"], "which is about 0.5 in any case"
+
+
+def test_a_higher_threshold_has_fewer_false_alarms_and_finds_fewer_fakes(workplace: Workplace) -> None:
+    at = workplace.scores()["ce"]["thresholds"]
+    assert tuple(at) == THRESHOLD_NAMES
+    for low, high in (("balanced_accuracy", "half"), ("half", "few_false_alarms")):
+        assert at[low]["false_positive_rate"] >= at[high]["false_positive_rate"]
+        assert at[low]["recall"] >= at[high]["recall"]
+    (real_right, real_wrong), (fake_wrong, fake_right) = at["half"]["confusion_matrix"]
+    assert (real_right + real_wrong, fake_wrong + fake_right) == (30, 30)
+    assert at["half"]["balanced_accuracy"] == pytest.approx(at["half"]["accuracy"]), "as there are as many of both"
+
+
+def test_calibration_is_told_with_and_without(workplace: Workplace) -> None:
+    """The raw p_fake is 0.9 throughout: 0.4 too high for as many reals as fakes."""
+    found = workplace.scores()["ce"]
+    assert found["temperature"] == 1.5
+    assert found["uncalibrated"] == pytest.approx({"brier": (0.81 + 0.01) / 2, "ece": 0.4})
+    assert found["argmax_rule"] == {"accuracy": 0.5, "confusion_matrix": [[0, 30], [0, 30]]}
+    assert sum(of_bin["images"] for of_bin in found["reliability"]) == 60
+
+
+def test_slices_and_perturbations_have_intervals(workplace: Workplace) -> None:
+    found = workplace.scores()["ce"]
+    assert {dimension: list(named) for dimension, named in found["slices"].items()} == {
+        "difficulty": ["mid"],
+        "part": ["mouth"],
+        "parts": ["1"],
+        "jpeg_table": ["same"],
+        "size": ["600 x 600"],
+    }
+    whole = found["slices"]["size"]["600 x 600"]
+    assert (whole["images"], whole["fakes"]) == (60, 30)
+    assert (whole["roc_auc"], whole["roc_auc_interval"]) == (found["test"]["roc_auc"], found["intervals"]["roc_auc"])
+    blurred = found["perturbed"]["blur"]
+    assert blurred["roc_auc_interval"][0] < blurred["roc_auc"] < blurred["roc_auc_interval"][1]
+    assert blurred["roc_auc"] < found["test"]["roc_auc"]
+
+
+def test_baselines_and_the_other_model_are_rows_to_compare_with(workplace: Workplace) -> None:
+    found = workplace.scores()
+    assert list(found["baselines"]) == ["majority_class", "jpeg_header", "file_size"]
+    for name in ("accuracy", "roc_auc"):
+        assert found["comparison"][name]["difference"] == found["ce"]["test"][name] - found["bce"]["test"][name]
+    mcnemar = found["comparison"]["mcnemar"]
+    assert mcnemar["only_ce_right"] - mcnemar["only_bce_right"] == round(60 * found["comparison"]["accuracy"]["difference"])
+
+
+def test_tables_for_the_plots(workplace: Workplace) -> None:
+    found = workplace.scores(threshold="few_false_alarms")
+    verdicts = [(row["label"], row["verdict"]) for row in workplace.rows("confusion_ce.csv")]
+    counts = [[verdicts.count((label, verdict)) for verdict in ("real", "fake")] for label in ("real", "fake")]
+    assert counts == found["ce"]["confusion_matrix"]
+    bins = [row for row in workplace.rows("reliability.csv") if row["objective"] == "bce"]
+    assert [float(row["fake_share"]) for row in bins] == [of["fake_share"] for of in found["bce"]["reliability"]]
+    first, *_, last = [row for row in workplace.rows("roc.csv") if row["objective"] == "bce"]
+    assert [*first.values(), *last.values()] == ["bce", "0.0", "0.0", "bce", "1.0", "1.0"]
+
+
+def test_the_order_of_rows_changes_nothing(workplace: Workplace) -> None:
+    def results() -> dict[str, bytes]:
+        assert workplace.run() == Outcome(0, "", "")
+        files = sorted((workplace.folder / "metrics").rglob("*.*"))
+        return {file.name: file.read_bytes() for file in files}
+
+    before = results()
+    for name in ("split.csv", "predictions.csv", "perturbed.csv"):
+        header, *rows = (workplace.folder / name).read_text().splitlines()
+        shuffled = np.random.default_rng(1).permutation(rows)
+        (workplace.folder / name).write_text("\n".join([header, *shuffled]) + "\n")
+    assert results() == before
+    assert len(before) == 6
+
+
+def test_another_seed_draws_other_resamples_of_the_same_scores(workplace: Workplace) -> None:
+    one, other = (workplace.scores(evaluate={"seed": seed, "resamples": 100}) for seed in (0, 1))
+    assert one["ce"]["test"] == other["ce"]["test"]
+    assert one["ce"]["intervals"] != other["ce"]["intervals"]
+
+
+def without_a_row(path: Path) -> None:
+    path.write_text(path.read_text().rpartition("\n0")[0] + "\n")
+
+
+def empty(path: Path) -> None:
+    path.write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "complaint"),
+    [
+        (without_a_row, "predictions.csv", "0149.jpg: not as in the split: run `infer` again"),
+        (without_a_row, "perturbed.csv", "0149.jpg: not as in the split: run `infer` again"),
+        (empty, "models/bce/model.json", "no temperature and thresholds: train again"),
+        (empty, "split.json", "related.pairs_across_sides: missing: run `dvc repro`"),
+        (empty, "index.json", "is_sample: missing: run `dvc repro`"),
+        (Path.unlink, "perturbed.csv", "No such file or directory"),
+    ],
+)
+def test_what_does_not_fit_together_is_one_line(
+    workplace: Workplace, damage: Callable[[Path], None], file: str, complaint: str
+) -> None:
+    damage(workplace.folder / file)
+    assert workplace.run() == Outcome(1, "", f"error: {workplace.folder / file}: {complaint}\n")
+    assert not (workplace.folder / "metrics").exists()
+
+
+@pytest.mark.parametrize(
+    ("params", "complaint"),
+    [
+        ({"evaluate": {"seed": -1, "resamples": 100}}, "evaluate.seed: -1: should be greater than or equal to 0"),
+        ({"evaluate": {"seed": 0, "resamples": 99}}, "evaluate.resamples: 99: should be greater than or equal to 100"),
+        ({"evaluate": {"seed": 0}}, "evaluate.resamples: missing"),
+        ({"evaluate": {"seed": 0, "resamples": 100, "bins": 10}}, "evaluate.bins: unknown parameter"),
+        ({"threshold": "best"}, "threshold: 'best': should be 'half', 'balanced_accuracy' or 'few_false_alarms'"),
+        ({"loss": "mse"}, "loss: 'mse': should be 'ce' or 'bce'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_parameter_is_named(workplace: Workplace, params: dict[str, object], complaint: str) -> None:
+    assert workplace.run(**params) == Outcome(2, "", f"error: {workplace.folder / 'params.yaml'}: {complaint}\n")

@@ -1,0 +1,219 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import pytest
+import torch
+
+from fakeface.commands import predict
+from fakeface.core.files import read_json, read_rows, sha256_of, write_json, write_rows
+from fakeface.core.records import OBJECTIVE_NAMES, PerturbedRecord, PredictionRecord, Side, SplitRecord
+from fakeface.detector import CARD_FILE, NETWORK_FILE
+from fakeface.photos.images import fit, read_image
+from fakeface.photos.perturbations import PERTURBATIONS
+from fakeface.training.losses import OBJECTIVES
+from fakeface.training.network import ExportedClassifier, export_onnx
+from stages import infer
+from tests.conftest import Command, Outcome, photo
+from tests.split_rows import image
+from tests.tiny_models import IMAGE_PX, write_model
+
+PHOTOS: dict[str, tuple[Side, tuple[int, int]]] = {
+    "z.jpg": ("test", (48, 48)),
+    "a.png": ("train", (90, 50)),
+    "sub/하나.webp": ("valid", (20, 70)),
+    "out.jpg": ("excluded", (48, 48)),
+    "b.bmp": ("test", (33, 32)),
+    "c.jpg": ("train", (600, 600)),
+}
+"""Side and size by path; the rows of the split stand in this order, which is not the paths'."""
+TEMPERATURE = 2.5
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both models, calibrated by a temperature other than 1."""
+    folder = tmp_path_factory.mktemp("models")
+    for objective in OBJECTIVES:
+        plain = write_model(folder / objective, objective)
+        mean, std = plain.mean.flatten().tolist(), plain.std.flatten().tolist()
+        calibrated = ExportedClassifier(plain.network, OBJECTIVES[objective], mean, std, TEMPERATURE)
+        export_onnx(calibrated, IMAGE_PX, folder / objective / NETWORK_FILE)
+    return folder
+
+
+@pytest.fixture
+def models(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "models"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Photos of all sides, and the split that says so."""
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    rows = []
+    for number, (name, (side, size)) in enumerate(PHOTOS.items()):
+        photo(number, *size).save(folder / name)
+        rows.append(image(number, number % 2, path=name, side=side, sha256=sha256_of(folder / name)))
+    write_rows(tmp_path / "split.csv", SplitRecord, rows)
+    return folder
+
+
+@pytest.fixture
+def run(command: Command, root: Path, models: Path, tmp_path: Path) -> Callable[[], Outcome]:
+    outs = ("--predictions", tmp_path / "predictions.csv", "--perturbed", tmp_path / "perturbed.csv")
+    return lambda: command(infer, root, "--split", tmp_path / "split.csv", "--models", models, *outs)
+
+
+def predictions(tmp_path: Path) -> list[PredictionRecord]:
+    return read_rows(tmp_path / "predictions.csv", PredictionRecord)
+
+
+def by_hand(model: Path, pixels: npt.NDArray[np.uint8]) -> tuple[float, npt.NDArray[np.float32]]:
+    """p_fake and logits of one image, by the network and nothing else."""
+    session = onnxruntime.InferenceSession(model / NETWORK_FILE, providers=["CPUExecutionProvider"])
+    p_fake, logits = session.run(["p_fake", "logits"], {"images": pixels[np.newaxis]})
+    return float(p_fake[0]), logits[0]
+
+
+def test_a_row_per_image_in_the_order_of_the_split(run: Callable[[], Outcome], tmp_path: Path) -> None:
+    assert run() == Outcome(0, "", "")
+    expected = [(record.path, record.side, record.label) for record in read_rows(tmp_path / "split.csv", SplitRecord)]
+    found = [(row.path, row.side, row.label) for row in predictions(tmp_path)]
+    assert found == [row for row in expected if row[1] != "excluded"]
+    assert len(found) == len(PHOTOS) - 1
+
+
+def test_it_is_what_predict_says_of_the_same_photo(
+    run: Callable[[], Outcome], command: Command, root: Path, models: Path, tmp_path: Path
+) -> None:
+    run()
+    rows = predictions(tmp_path)
+    outcome = command(predict, "--json", "--models", models, "--threshold", "half", *(root / row.path for row in rows))
+    told = [json.loads(line) for line in outcome.out.splitlines()]
+    for objective in OBJECTIVE_NAMES:
+        expected = [verdict[objective]["p_fake"] for verdict in told]
+        assert [getattr(row, f"{objective}_p_fake") for row in rows] == expected
+
+
+def test_it_is_what_the_network_says_by_hand(run: Callable[[], Outcome], root: Path, models: Path, tmp_path: Path) -> None:
+    run()
+    for row in predictions(tmp_path):
+        pixels = fit(read_image(root / row.path), IMAGE_PX)
+        ce_p_fake, ce_logits = by_hand(models / "ce", pixels)
+        bce_p_fake, bce_logits = by_hand(models / "bce", pixels)
+        assert (row.ce_p_fake, row.bce_p_fake) == pytest.approx((ce_p_fake, bce_p_fake), abs=1e-6)
+        assert row.bce_argmax == int(bce_logits[1] > bce_logits[0])
+        for objective, raw, logits in (("ce", row.ce_raw_p_fake, ce_logits), ("bce", row.bce_raw_p_fake, bce_logits)):
+            trained = OBJECTIVES[objective].p_fake(torch.tensor(logits[np.newaxis]))  # type: ignore[index]
+            assert raw == pytest.approx(trained.item(), abs=1e-6)
+
+
+def test_raw_and_calibrated_are_a_temperature_apart(run: Callable[[], Outcome], tmp_path: Path) -> None:
+    run()
+    for row in predictions(tmp_path):
+        for calibrated, raw in ((row.ce_p_fake, row.ce_raw_p_fake), (row.bce_p_fake, row.bce_raw_p_fake)):
+            odds = np.log(raw / (1 - raw)) / TEMPERATURE
+            assert calibrated == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-5)
+            assert calibrated != raw
+
+
+@pytest.mark.parametrize("logits", [(0.0, 0.0), (-3.0, 2.0), (900.0, -900.0), (-900.0, 900.0)])
+@pytest.mark.parametrize("objective", OBJECTIVE_NAMES)
+def test_raw_p_fake_is_the_one_of_the_loss(objective: Any, logits: tuple[float, float]) -> None:
+    trained = OBJECTIVES[objective].p_fake(torch.tensor([logits], dtype=torch.float64)).item()
+    assert infer.RAW_P_FAKE[objective](np.array(logits)) == pytest.approx(trained, abs=1e-12)
+
+
+def test_test_images_come_again_under_each_perturbation(
+    run: Callable[[], Outcome], root: Path, models: Path, tmp_path: Path
+) -> None:
+    run()
+    rows = read_rows(tmp_path / "perturbed.csv", PerturbedRecord)
+    tests = [name for name, (side, _) in PHOTOS.items() if side == "test"]
+    assert [(row.path, row.perturbation) for row in rows] == [(path, name) for path in tests for name in PERTURBATIONS]
+    for row in rows:
+        pixels = fit(PERTURBATIONS[row.perturbation](read_image(root / row.path)), IMAGE_PX)
+        expected = tuple(by_hand(models / objective, pixels)[0] for objective in OBJECTIVE_NAMES)
+        assert (row.ce_p_fake, row.bce_p_fake) == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_image_is_judged_alike_whatever_its_neighbours(run: Callable[[], Outcome], tmp_path: Path) -> None:
+    run()
+    together = {row.path: row for row in predictions(tmp_path)}
+    rows = read_rows(tmp_path / "split.csv", SplitRecord)
+    write_rows(tmp_path / "split.csv", SplitRecord, rows[:0:-2])
+    run()
+    alone = predictions(tmp_path)
+    assert len(alone) == 2
+    assert alone == [together[row.path] for row in alone]
+
+
+def test_the_same_again_is_the_same_bytes(run: Callable[[], Outcome], tmp_path: Path) -> None:
+    run()
+    before = [(tmp_path / name).read_bytes() for name in ("predictions.csv", "perturbed.csv")]
+    run()
+    assert [(tmp_path / name).read_bytes() for name in ("predictions.csv", "perturbed.csv")] == before
+
+
+def test_each_model_has_a_size_of_its_own(run: Callable[[], Outcome], root: Path, models: Path, tmp_path: Path) -> None:
+    run()
+    before = predictions(tmp_path)
+    classifier = write_model(tmp_path / "other", "bce")
+    classifier.network[0] = torch.nn.AvgPool2d(16)  # type: ignore[operator]
+    export_onnx(classifier, 2 * IMAGE_PX, models / "bce" / NETWORK_FILE)
+    card = read_json(models / "bce" / CARD_FILE)
+    write_json(models / "bce" / CARD_FILE, card | {"image_px": 2 * IMAGE_PX})
+    assert run() == Outcome(0, "", "")
+    for row, old in zip(predictions(tmp_path), before, strict=True):
+        assert row.ce_p_fake == old.ce_p_fake
+        pixels = fit(read_image(root / row.path), 2 * IMAGE_PX)
+        assert row.bce_p_fake == pytest.approx(by_hand(models / "bce", pixels)[0], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda path: path.unlink(), "No such file or directory"),
+        (lambda path: photo(99).save(path), "changed since it was indexed: `dvc repro` indexes it again"),
+        (lambda path: path.write_bytes(b""), "changed since it was indexed: `dvc repro` indexes it again"),
+    ],
+)
+def test_a_photo_that_changed_since_is_named(
+    run: Callable[[], Outcome], root: Path, tmp_path: Path, harm: Callable[[Path], object], reason: str
+) -> None:
+    path = root / "b.bmp"
+    harm(path)
+    assert run() == Outcome(1, "", f"error: {path}: {reason}\n")
+    assert not list(tmp_path.glob("*predictions*"))
+    assert not list(tmp_path.glob("*perturbed*"))
+
+
+def test_an_excluded_photo_is_not_even_opened(run: Callable[[], Outcome], root: Path) -> None:
+    (root / "out.jpg").unlink()
+    assert run().status == 0
+
+
+def test_without_a_model_one_line_says_how_to_get_it(run: Callable[[], Outcome], models: Path) -> None:
+    shutil.rmtree(models / "bce")
+    expected = f"{models}/bce: no trained model; expected {NETWORK_FILE} and {CARD_FILE}, which `dvc repro` makes"
+    assert run() == Outcome(1, "", f"error: {expected}\n")
+
+
+def test_a_split_that_is_no_table_is_one_line(run: Callable[[], Outcome], tmp_path: Path, root: Path) -> None:
+    (tmp_path / "split.csv").write_text("path\na.jpg\n")
+    outcome = run()
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert outcome.err.startswith(f"error: {tmp_path}/split.csv: line 2: ")
+
+
+def test_help_says_what_it_does(command: Command) -> None:
+    outcome = command(infer, "--help")
+    assert outcome.status == 0
+    assert "Score every image with both classifiers" in outcome.out

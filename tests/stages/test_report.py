@@ -1,0 +1,305 @@
+import base64
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from fakeface import tracking
+from fakeface.core.files import read_json, read_rows, write_json
+from fakeface.core.records import FAKE, OBJECTIVE_NAMES, PairRecord, PredictionRecord, SplitRecord
+from fakeface.reporting.pages import score
+from fakeface.scoring import scores
+from stages import report
+from tests.conftest import Command, Outcome
+from tests.reported import COMMIT, Results, images, write_photos_of, write_results
+
+FIGURES = {
+    "confusion_ce", "confusion_bce", "curves_ce", "curves_bce", "curves", "roc", "reliability", "slices", "robustness",
+}  # fmt: skip
+VOID = {"meta", "link", "br", "img", "path", "use"}
+
+
+class Page(HTMLParser):
+    """What a page is made of; every tag that opens must close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def values(self, *names: str) -> list[str]:
+        return [value for _, name, value in self.attributes if name in names]
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Reports on results in folders below `root`; `told` is what MLflow would be told: tests/test_tracking.py does so."""
+
+    root: Path
+    told: list[tuple[Any, ...]]
+
+    def __call__(
+        self, name: str, rows: Sequence[SplitRecord] | None = None, params: Mapping[str, Any] | None = None, **what: Any
+    ) -> Results:
+        rows = images() if rows is None else rows
+        results = write_results(self.root / name, rows, **what)
+        write_photos_of(results.root, rows)
+        set_params(results, params or {})
+        report.main(results.arguments())
+        return results
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reporter]:
+    reporter = Reporter(tmp_path_factory.mktemp("reports"), [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracking, "publish_evaluation", lambda *arguments: reporter.told.append(arguments))
+        yield reporter
+
+
+@pytest.fixture(scope="module")
+def sample(reported: Reporter) -> Results:
+    """A report as it mostly is; tests only read it."""
+    return reported("sample")
+
+
+def set_params(results: Results, changes: Mapping[str, Any]) -> None:
+    path = results.root / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["report"] |= dict(changes)
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def test_the_same_results_give_the_same_files(reported: Reporter, sample: Results) -> None:
+    again = reported("again")
+    written = ["metrics/report.html", "docs/model-card.md", *(f"metrics/figures/{name}.png" for name in FIGURES)]
+    for name in written:
+        assert (sample.root / name).read_bytes() == (again.root / name).read_bytes(), name
+    assert {path.stem for path in (sample.root / "metrics/figures").iterdir()} == FIGURES
+
+
+def test_the_page_is_whole_and_loads_nothing(sample: Results) -> None:
+    text = sample.page
+    page = Page(text)
+    ids = Counter(page.values("id"))
+    assert not [name for name, count in ids.items() if count > 1]
+    references = page.values("href", "src", "xlink:href", "action", "data", "poster", "srcset")
+    assert all(reference.startswith(("#", "data:")) for reference in references)
+    assert {reference[1:] for reference in references if reference.startswith("#")} <= ids.keys()
+    assert not [tag for tag, _, _ in page.attributes if tag in ("script", "iframe", "object", "embed", "form")]
+    assert not re.search(r"@import|url\((?!#)|https?://", text.replace("http://www.w3.org", ""))
+
+
+def test_every_section_is_in_the_contents(sample: Results) -> None:
+    text = sample.page
+    sections = re.findall(r'<section id="(\w+)">', text)
+    assert sections == re.findall(r'<li><a href="#(\w+)">', text)
+    assert len(sections) == 12
+
+
+def test_the_page_tells_every_score(sample: Results) -> None:
+    """Scores on each side, intervals, baselines, thresholds, slices, perturbed images and both sentences."""
+    text, found = Page(sample.page).text, read_json(sample.root / "metrics/scores.json")
+    for name in OBJECTIVE_NAMES:
+        of = found[name]
+        numbers = [of[side][key] for side in ("train", "valid", "test") for key in scores.HEADLINE]
+        numbers += [of["test"][key] for key in scores.NAMES]
+        numbers += [end for key in scores.NAMES for end in of["intervals"][key]]
+        numbers += [of["temperature"], *of["uncalibrated"].values()]
+        numbers += [threshold["threshold"] for threshold in of["thresholds"].values()]
+        numbers += [part["roc_auc"] for part in of["slices"]["part"].values()]
+        numbers += [changed["roc_auc"] for changed in of["perturbed"].values()]
+        for number in numbers:
+            assert score(number) in text
+        for count in (count for row in of["confusion_matrix"] for count in row):
+            assert f" {count} " in text
+    for of in found["baselines"].values():
+        assert f"{score(of['accuracy'])} {score(of['intervals']['accuracy'][0])}" in text
+    assert found["comparison"]["sentence"] in text
+    assert found["shift"]["sentence"] in text
+
+
+def test_the_page_tells_where_it_comes_from(sample: Results) -> None:
+    text = Page(sample.page).text
+    split = read_json(sample.root / "metrics/split.json")
+    params = yaml.safe_load((sample.root / "params.yaml").read_text())
+    assert split["split_sha256"] in text
+    assert f"git checkout {COMMIT[:12]}" in text
+    assert "2026-09-21 14:13 UTC" in text
+    assert "AMD EPYC, 2 threads, bf16" in text
+    for section in report.LOGGED_SECTIONS:
+        values = params[section]
+        for key in values if isinstance(values, dict) else ():
+            assert f"{section}.{key}" in text
+    assert "split.exclude_relatives true" in text
+
+
+def test_the_sample_is_marked_and_photos_are_not(reported: Reporter, sample: Results) -> None:
+    drawn, photos = Page(sample.page), Page(reported("photos", is_sample=False).page)
+    assert "drawn-sample" in drawn.values("id")
+    assert "test images of the drawn sample" in drawn.text
+    assert "drawn-sample" not in photos.values("id")
+    assert "drawn" not in photos.text.partition("Where this comes from")[0]
+
+
+def test_related_images_on_two_sides_are_warned_of(reported: Reporter, sample: Results) -> None:
+    rows = images()
+    one, other = next(row for row in rows if row.side == "train"), next(row for row in rows if row.side == "test")
+    assert "related-images" not in Page(sample.page).values("id")
+    leaking = reported("leaking", pairs=[PairRecord(one.path, other.path, "photo", 9)])
+    page = Page(leaking.page)
+    assert "related-images" in page.values("id")
+    assert "1 between train and test" in page.text
+    assert "Related images lie on two sides" in (leaking.root / "docs/model-card.md").read_text()
+
+
+def test_any_file_name_is_only_a_name(reported: Reporter) -> None:
+    names = ['<script>alert("가족")</script>.jpg', "\"quoted' & co.jpg", "{{ 7 * 7 }} 얼굴.jpg"]
+    rows = images()
+    fakes = [at for at, row in enumerate(rows) if row.side == "test" and row.label == FAKE]
+    for at, name in zip(fakes, names, strict=False):
+        rows[at] = replace(rows[at], path=f"test/fake/{name.replace('/', '∕')}")
+    results = reported("named", rows, skill=-3.0, params={"mistakes": 100, "thumbnails": False})
+    page = Page(results.page)
+    assert not [tag for tag, _, _ in page.attributes if tag == "script"]
+    for name in names:
+        assert name.replace("/", "∕") in page.text
+
+
+def test_photos_are_shown_only_where_a_parameter_says_so(reported: Reporter) -> None:
+    with_photos = Page(reported("with", params={"thumbnails": True, "mistakes": 3}, skill=0.0).page)
+    thumbnails = [value for value in with_photos.values("src") if value.startswith("data:image/jpeg;base64,")]
+    assert len(thumbnails) == 6
+    for thumbnail in thumbnails:
+        with Image.open(io.BytesIO(base64.b64decode(thumbnail.partition(",")[2]))) as image:
+            image.verify()
+    without = reported("without", params={"thumbnails": False, "mistakes": 3}, skill=0.0).page
+    assert "data:image" not in without
+    assert "left out, as the faces are people's" in Page(without).text
+
+
+def test_without_thumbnails_the_photos_are_not_needed(tmp_path: Path, command: Command, reported: Reporter) -> None:
+    results = write_results(tmp_path, images())
+    set_params(results, {"thumbnails": False})
+    assert command(report, *results.arguments()) == Outcome(0, "", "")
+
+
+def test_a_photo_that_is_gone_is_named(tmp_path: Path, command: Command, reported: Reporter) -> None:
+    results = write_results(tmp_path, images(), skill=0.0)
+    set_params(results, {"thumbnails": True})
+    outcome = command(report, *results.arguments())
+    assert outcome.status == 1
+    assert re.fullmatch(r"error: \S+/photos/test/\S+\.jpg: No such file or directory\n", outcome.err)
+    assert not [model for model, *_ in reported.told if tmp_path in model.parents]
+
+
+@pytest.mark.parametrize("count", [0, 2, 1000])
+def test_so_many_mistakes_are_listed(reported: Reporter, count: int) -> None:
+    results = reported(f"mistakes {count}", params={"mistakes": count, "thumbnails": False}, skill=0.5)
+    text = results.page
+    listed = re.findall(r"<code>(test/[^<]+)</code>", text)
+    rows = read_rows(results.root / "data/predictions.csv", PredictionRecord)
+    wrong = {
+        name: [row.path for row in rows if row.side == "test" and (getattr(row, f"{name}_p_fake") >= 0.5) != row.label]
+        for name in OBJECTIVE_NAMES
+    }
+    assert len(listed) == sum(min(count, len(paths)) for paths in wrong.values())
+    assert set(listed) <= {path for paths in wrong.values() for path in paths}
+    assert ("report.mistakes is 0" in text) == (count == 0)
+
+
+def test_both_runs_are_told_scores_and_files(reported: Reporter, sample: Results) -> None:
+    found = read_json(sample.root / "metrics/scores.json")
+    told = [call for call in reported.told if sample.root in call[0].parents]
+    assert [model.name for model, *_ in told] == list(OBJECTIVE_NAMES)
+    for name, (_, split, metrics, files, tags) in zip(OBJECTIVE_NAMES, told, strict=True):
+        of = found[name]
+        assert split == sample.root / "data/split.csv"
+        for key in (
+            "accuracy",
+            "roc_auc",
+            "brier",
+            "ece",
+            "equal_error_rate",
+            "precision",
+            "recall",
+            "f1",
+            "average_precision",
+        ):
+            assert metrics[f"test_{key}"] == of["test"][key]
+        for key in ("accuracy", "roc_auc"):
+            assert [metrics[f"test_{key}_{end}"] for end in ("low", "high")] == of["intervals"][key]
+        counts = [
+            [metrics["test_true_real"], metrics["test_false_fake"]],
+            [metrics["test_false_real"], metrics["test_true_fake"]],
+        ]
+        assert counts == of["confusion_matrix"]
+        assert metrics["test_argmax_accuracy"] == of["argmax_rule"]["accuracy"]
+        assert metrics["test_recall_easy"] == of["slices"]["difficulty"]["easy"]["recall"]
+        assert metrics["test_roc_auc_jpeg_50"] == of["perturbed"]["jpeg_50"]["roc_auc"]
+        assert tags == {"data": "sample", "data.root": str(sample.root / "photos"), "candidate": str(name == "ce").lower()}
+        assert {path.name for path in files} == {f"{name}.png" for name in FIGURES} | {
+            "scores.json",
+            "predictions.csv",
+            "report.html",
+        }
+        assert all(path.is_file() for path in files)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"mistakes": -1}, "report.mistakes: -1: "),
+        ({"mistakes": "8"}, "report.mistakes: '8': "),
+        ({"thumbnails": 1}, "report.thumbnails: 1: "),
+        ({"thumb": True}, "report.thumb: unknown parameter"),
+    ],
+)
+def test_a_wrong_parameter_is_named(tmp_path: Path, command: Command, changes: dict[str, Any], complaint: str) -> None:
+    results = write_results(tmp_path, images())
+    set_params(results, changes)
+    outcome = command(report, *results.arguments())
+    assert outcome.status == 2
+    assert complaint in outcome.err
+    assert not (tmp_path / "metrics/report.html").exists()
+
+
+def test_scores_of_another_make_are_refused(tmp_path: Path, command: Command) -> None:
+    results = write_results(tmp_path, images())
+    write_json(tmp_path / "metrics/scores.json", {"data": "sample", "ce": {}, "bce": {}})
+    outcome = command(report, *results.arguments())
+    assert outcome == Outcome(
+        1, "", f"error: {tmp_path}/metrics/scores.json: threshold: missing; `dvc repro evaluate` writes it anew\n"
+    )

@@ -1,0 +1,136 @@
+"""The embedded sample: its names and folders, that its seed decides all of it, and that it is whole or not there."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fakeface.core.errors import FakefaceError
+from fakeface.core.files import sha256_of
+from stages import sample
+from stages.sample import Order, SampleParams, drawn, orders, run
+from tests.conftest import ROOT
+
+SMALL = SampleParams(seed=3, image_px=64, training_real=3, training_fake=5, test_real=2, test_fake=3)
+LARGE = SampleParams(seed=0, image_px=160, training_real=50, training_fake=50, test_real=20, test_fake=45)
+NAME = re.compile(r"(training|test)/(real/real_\d{5}|fake/(easy|mid|hard)_[1-9]\d*_(?!0000)[01]{4})\.jpg")
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in sorted(folder.rglob("*.jpg"))}
+
+
+@pytest.fixture(scope="module")
+def drawn_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn") / "sample"
+    run(folder, SMALL, workers=1)
+    return folder
+
+
+def test_names_counts_and_sides() -> None:
+    made = orders(LARGE)
+    assert all(NAME.fullmatch(order.path) for order in made)
+    folders = Counter(order.path.rpartition("/")[0] for order in made)
+    assert folders == {"training/real": 50, "training/fake": 50, "test/real": 20, "test/fake": 45}
+    assert Counter(order.difficulty for order in made if order.path.startswith("test/fake")) == {
+        "easy": 15,
+        "mid": 15,
+        "hard": 15,
+    }
+    numbers = [re.sub(r"_[01]{4}\.jpg$", "", order.path.rpartition("/")[2]) for order in made]
+    assert len(set(numbers)) == len(made), "a number is used once, also across training and test"
+    assert all(f"_{order.bits}.jpg" in order.path for order in made if order.bits)
+
+
+def test_every_pattern_of_bits_occurs_as_often_as_any_other() -> None:
+    counts = Counter(order.bits for order in orders(LARGE) if order.path.startswith("test/fake"))
+    assert len(counts) == 15
+    assert set(counts.values()) == {3}
+
+
+def test_no_two_photos_share_a_seed() -> None:
+    states = {tuple(order.seed.generate_state(4)) for order in orders(LARGE)}
+    assert len(states) == len(orders(LARGE))
+
+
+def test_the_folder_holds_what_was_ordered(drawn_sample: Path) -> None:
+    assert sorted(hashes(drawn_sample)) == sorted(order.path for order in orders(SMALL))
+    assert sorted(path.name for path in drawn_sample.parent.iterdir()) == ["sample"]
+    tables = set()
+    for path in drawn_sample.rglob("*.jpg"):
+        with Image.open(path) as image:
+            assert (image.format, image.size, image.mode) == ("JPEG", (64, 64), "RGB")
+            tables.add(str(image.quantization))  # type: ignore[attr-defined]
+    assert len(tables) == 1, "real and fake leave through one encoder"
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(drawn_sample: Path, tmp_path: Path) -> None:
+    run(tmp_path / "again", SMALL, workers=2)
+    assert hashes(tmp_path / "again") == hashes(drawn_sample)
+
+
+def test_another_seed_gives_other_photos() -> None:
+    ours, theirs = orders(SMALL), orders(SampleParams(**{**vars(SMALL), "seed": 4}))
+    assert not np.array_equal(drawn(ours[0], 64).pixels, drawn(theirs[0], 64).pixels)
+
+
+def test_only_the_named_parts_come_from_the_donor() -> None:
+    fake = next(order for order in orders(LARGE) if order.difficulty == "easy")
+    base = drawn(Order(fake.path, fake.seed), 64)
+    for part in range(4):
+        bits = "".join("1" if index == part else "0" for index in range(4))
+        changed = np.abs(drawn(Order(fake.path, fake.seed, "easy", bits), 64).pixels - base.pixels).max(axis=2) > 0
+        assert changed[base.parts[part] > 1].mean() > 0.9
+        assert not changed[base.parts[part] < -1].any()
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stages.sample", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_a_wrong_parameter_is_named(tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    lines = [f"  {name}: {value}" for name, value in vars(SMALL).items() if name != "test_real"]
+    params.write_text("\n".join(["sample:", *lines, "  test_real: many"]))
+    done = command(tmp_path / "sample", "--params", params)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {params}: sample.test_real: 'many': should be a valid integer\n"
+    assert not (tmp_path / "sample").exists()
+
+
+def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "holiday.jpg").write_bytes(b"precious")
+    done = command(tmp_path / "mine")
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path / 'mine'}: is there already, and is not overwritten; remove it first\n"
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "holiday.jpg"]
+
+
+def test_a_file_in_the_way_of_the_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = command(tmp_path / "file" / "sample")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, FakefaceError])
+def test_no_half_folder_when_it_stops_midway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
+) -> None:
+    def stopping(saved: object, *_: object, **__: object) -> object:
+        next(saved)  # type: ignore[call-overload]
+        raise stop
+
+    monkeypatch.setattr(sample, "tqdm", stopping)
+    with pytest.raises(stop):
+        run(tmp_path / "sample", SMALL, workers=1)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from fakeface.core.errors import FakefaceError
+from fakeface.core.files import write_rows
+from fakeface.core.records import SplitRecord
+from fakeface.training.packed import load_side
+from tests.split_rows import image
+
+ROWS = [
+    image(0, 1, path="a.jpg", side="train"),
+    image(1, 0, path="b.jpg", side="valid"),
+    image(2, 0, path="c.jpg", side="train"),
+    image(3, 0, path="d.jpg", side="excluded"),
+    image(4, 1, path="e.jpg", side="train"),
+]
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """A table of five images, three of them for training, whose pixels lie in packed/."""
+    write_rows(tmp_path / "split.csv", SplitRecord, ROWS)
+    (tmp_path / "packed").mkdir()
+    np.save(tmp_path / "packed/train.npy", IMAGES)
+    return tmp_path / "split.csv"
+
+
+def test_images_and_records_stand_in_the_same_order(split: Path, tmp_path: Path) -> None:
+    side = load_side(tmp_path / "packed", split, "train")
+    assert (side.images == IMAGES).all()
+    assert [row.path for row in side.records] == ["a.jpg", "c.jpg", "e.jpg"]
+    assert side.labels.tolist() == [1, 0, 1]
+    assert side.labels.dtype == np.int64
+
+
+def test_the_file_is_mapped_and_never_written_to(split: Path, tmp_path: Path) -> None:
+    side = load_side(tmp_path / "packed", split, "train")
+    assert isinstance(side.images, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        side.images[:] = 0
+
+
+def test_a_file_larger_than_memory_can_be_mapped(tmp_path: Path) -> None:
+    """A file of holes: 1.5 times the machine's memory and swap in length, and nearly nothing on the disk."""
+    px, memory = 4096, psutil.virtual_memory().total + psutil.swap_memory().total
+    count = int(1.5 * memory) // (px * px * 3) + 1
+    write_rows(tmp_path / "split.csv", SplitRecord, [image(number, 0, side="train") for number in range(count)])
+    with (tmp_path / "train.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, px, px, 3)})
+        file.truncate(file.tell() + count * px * px * 3)
+    side = load_side(tmp_path, tmp_path / "split.csv", "train")
+    assert side.images.nbytes > memory
+    assert not side.images[-1, -1].any()
+
+
+def test_another_number_of_images_than_rows_is_refused(split: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "packed/valid.npy", IMAGES)
+    with pytest.raises(FakefaceError, match=r"valid\.npy: 3 images; .*split\.csv has 1 of side valid$"):
+        load_side(tmp_path / "packed", split, "valid")
+
+
+def test_a_file_that_is_no_array_is_named(split: Path, tmp_path: Path) -> None:
+    path = tmp_path / "packed/train.npy"
+    whole = path.read_bytes()
+    for damaged in (b"", b"text", whole[:4], whole[:200]):
+        path.write_bytes(damaged)
+        with pytest.raises(FakefaceError, match=r"train\.npy: not a packed array: "):
+            load_side(tmp_path / "packed", split, "train")
+
+
+def test_an_array_of_objects_is_refused_and_runs_no_code(split: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "packed/train.npy", np.array([{}, {}, {}]), allow_pickle=True)
+    with pytest.raises(FakefaceError, match="not a packed array"):
+        load_side(tmp_path / "packed", split, "train")
+
+
+def test_a_missing_file_is_named(split: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        load_side(tmp_path / "packed", split, "valid")
+    assert caught.value.filename == str(tmp_path / "packed/valid.npy")
