@@ -35,7 +35,7 @@ def statistics(options: Options) -> Result:
     """`compute_stats` against every pixel in Python lists, against NumPy at once, and against a bare sum."""
     work = new_workspace(options, options.recipe or NOTEBOOK_RECIPE, {}, valid_share=0)
     array = work.paths.packed / "train.npy"
-    own: Go = partial(measured, "stages.compute_stats", "main", array, "--stats", work.paths.stats)
+    own: Go = partial(measured, "stages.compute_stats", "main", "--images", array, "--stats", work.paths.stats)
 
     def with_pack() -> Measures:
         decoding, counting = _pack(work), own()
@@ -66,5 +66,5 @@ def statistics(options: Options) -> Result:
 
 def _pack(work: Workspace) -> Measures:
     """The stage in a process of its own."""
-    arguments = (work.photos, "--split", work.paths.split, "--packed", work.root / "again", "--params", work.paths.params)
+    arguments = ("--split", work.paths.split, "--packed", work.root / "again", "--params", work.paths.params)
     return measured("stages.pack", "main", *arguments)

@@ -51,7 +51,7 @@ def new_workspace(options: Options, recipe: Path, changes: Changes, valid_share:
     work = Workspace(Path(mkdtemp(dir=options.scratch)))
     paths, images, relations, unread = work.paths, work.root / "images.csv", work.root / "relate", work.root / "unread"
     link_photos(options, work.photos)
-    write_params(paths.params, recipe, {"model": {"weights": "random"}} | changes)
+    write_params(paths.params, recipe, {"data": {"root": str(work.photos)}, "model": {"weights": "random"}} | changes)
     index_params = load_params(paths.params, "index", index.IndexParams)
     index.run(work.photos, images, unread, paths.index_counts, index_params)
     if valid_share is None:
@@ -60,8 +60,8 @@ def new_workspace(options: Options, recipe: Path, changes: Changes, valid_share:
     else:
         first_train = round(valid_share * options.images)
         write_rows(paths.split, SplitRecord, (_on_a_side(row, first_train) for row in read_rows(images, ImageRecord)))
-    pack.run(work.photos, paths.split, paths.packed, work.pack_params)
-    compute_stats.run(paths.packed / "train.npy", paths.stats)
+    pack.run(pack.Paths(paths.split, paths.packed), work.photos, work.pack_params)
+    compute_stats.run(compute_stats.Paths(paths.packed / "train.npy", paths.stats))
     return work
 
 

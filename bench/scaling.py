@@ -47,7 +47,11 @@ def _commands(folder: Path, size: int) -> dict[str, Go]:
     photos, images, relations, table = (folder / name for name in ("photos", "images.csv", "relations", "split.csv"))
     params, ignored = folder / "params.yaml", folder / "ignored.json"
     draw_small(photos, size)
-    write_params(params, PROJECT / "params.yaml", {"pack": {"train_px": 64, "eval_px": 64}, "relate": {"image_px": 64}})
+    write_params(
+        params,
+        PROJECT / "params.yaml",
+        {"data": {"root": str(photos)}, "pack": {"train_px": 64, "eval_px": 64}, "relate": {"image_px": 64}},
+    )
     index.run(photos, images, folder / "rejected.csv", ignored, load_params(params, "index", index.IndexParams))
     write_rows(relations / "pairs.csv", GroupRecord, [])
     write_rows(
@@ -62,11 +66,14 @@ def _commands(folder: Path, size: int) -> dict[str, Go]:
         fresh = mkdtemp(dir=folder)
         return stage("relate", photos, "--images", images, "--relations", fresh, "--metrics", ignored, DVC_ROOT=fresh)
 
+    packed = ("--images", folder / "train.npy")
     rejected = ("--rejected", folder / "rejected.csv")
     return {
         "index": partial(stage, "index", photos, "--images", images, *rejected, "--metrics", ignored),
         "relate": relate,
         "split": partial(stage, "split", images, "--relations", relations, "--split", table, "--metrics", ignored),
-        "pack": partial(stage, "pack", photos, "--split", table, "--packed", folder),
-        "compute_stats": partial(measured, "stages.compute_stats", "main", folder / "train.npy", "--stats", ignored),
+        "pack": partial(stage, "pack", "--split", table, "--packed", folder),
+        "compute_stats": partial(
+            measured, "stages.compute_stats", "main", "--images", folder / "train.npy", "--stats", ignored
+        ),
     }

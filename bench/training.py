@@ -47,7 +47,7 @@ def _epochs(part: str, options: Options, device_name: DeviceName, of_notebook: f
     work, recipe, device = _prepared(options, device_name)
     trainer = Trainer(recipe, device, *_sides(work))
     bare = BareTraining(recipe, device, len(trainer.train_labels), len(trainer.valid_labels), work.pack_params.eval_px)
-    again = partial(pack.run, work.photos, work.paths.split, work.root / "again", work.pack_params)
+    again = partial(pack.run, pack.Paths(work.paths.split, work.root / "again"), work.photos, work.pack_params)
     with own_epochs(work, trainer) as own_epoch:
         contenders: dict[str, Go] = {
             "fakeface": partial(_after, keep_freed_memory, own_epoch),

@@ -5,21 +5,28 @@ does    adds up whole numbers, a few images at a time, and divides once
 writes  STATS: {"mean": [r, g, b], "std": [r, g, b], "images": N}, scaled to 0..1
 """
 
-import argparse
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
+from fakeface.core.arguments import parse_paths
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import write_json
 
 CHUNK_IMAGES = 32
 EXACT_ROWS = 256
 """So many values of 8 bits fit a sum of 16 bits, and their squares one of 32."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    images: Annotated[Path, ".npy to read: train images, (N, px, px, 3) uint8"]
+    stats: Annotated[Path, "JSON to write"]
 
 
 @dataclass(frozen=True)
@@ -72,16 +79,12 @@ def chunks_of(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
         yield images[start : start + CHUNK_IMAGES]
 
 
-def run(images: Path, stats: Path) -> None:
-    write_json(stats, asdict(channel_stats(chunks_of(images))))
+def run(paths: Paths) -> None:
+    write_json(paths.stats, asdict(channel_stats(chunks_of(paths.images))))
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m stages.compute_stats", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("images", type=Path, help=".npy to read: train images, (N, px, px, 3) uint8")
-    parser.add_argument("--stats", type=Path, required=True, help="JSON to write")
-    args = parser.parse_args(argv)
-    run(args.images, args.stats)
+    run(parse_paths(Paths, argv))
 
 
 def _per_channel(columns: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.uint64]:

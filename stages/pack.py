@@ -1,34 +1,42 @@
 """Decode each train and valid image once, to fixed-size arrays.
 
-reads   ROOT, the folder of photos; SPLIT, the side of each; params.yaml: pack
+reads   SPLIT, the side of each photo; the photos in data.root; params.yaml: data, pack
 does    resizes the shorter side of each and cuts out the centre square, on all cores
 writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT; `infer` reads photos themselves
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field
-from pydantic.dataclasses import dataclass
+import pydantic
 
+from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import each_row, replacing
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import STRICT, load_params
+from fakeface.core.params import STRICT, DataParams, load_params
 from fakeface.core.records import Side, SplitRecord
 from fakeface.photos.images import Pixels, fit, read_indexed
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
+class Paths:
+    split: Annotated[Path, "CSV to read: every image's side"]
+    packed: Annotated[Path, "folder to write train.npy and valid.npy to"]
+    params: ParamsPath = Path("params.yaml")
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class PackParams:
     """Section `pack`: the side of a packed image, larger for training so that crops can move about in it."""
 
-    train_px: int = Field(ge=16, le=4096)
-    eval_px: int = Field(ge=16, le=4096)
+    train_px: int = pydantic.Field(ge=16, le=4096)
+    eval_px: int = pydantic.Field(ge=16, le=4096)
 
 
 def packed(record: SplitRecord, root: Path, px: int) -> Pixels:
@@ -48,23 +56,18 @@ def write_images(path: Path, images: Iterable[Pixels], count: int, px: int) -> N
             file.write(image.data)
 
 
-def run(root: Path, split: Path, packed_folder: Path, params: PackParams) -> None:
-    counts = Counter(record.side for record in each_row(split, SplitRecord))
+def run(paths: Paths, root: Path, params: PackParams) -> None:
+    counts = Counter(record.side for record in each_row(paths.split, SplitRecord))
     sides: tuple[tuple[Side, int], ...] = (("train", params.train_px), ("valid", params.eval_px))
     for side, px in sides:
-        members = (record for record in each_row(split, SplitRecord) if record.side == side)
+        members = (record for record in each_row(paths.split, SplitRecord) if record.side == side)
         images = on_all_cores(partial(packed, root=root, px=px), members, side, total=counts[side])
-        write_images(packed_folder / f"{side}.npy", images, counts[side], px)
+        write_images(paths.packed / f"{side}.npy", images, counts[side], px)
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m stages.pack", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("root", type=Path, help="folder of photos that was indexed")
-    parser.add_argument("--split", type=Path, required=True, help="CSV to read: every image's side")
-    parser.add_argument("--packed", type=Path, required=True, help="folder to write train.npy and valid.npy to")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="YAML to read section `pack` of")
-    args = parser.parse_args(argv)
-    run(args.root, args.split, args.packed, load_params(args.params, "pack", PackParams))
+    paths = parse_paths(Paths, argv)
+    run(paths, load_params(paths.params, "data", DataParams).root, load_params(paths.params, "pack", PackParams))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from fakeface.core.errors import ParamsError
 
@@ -14,6 +15,19 @@ Section = TypeVar("Section")
 
 STRICT = ConfigDict(extra="forbid", strict=True)
 """For `@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)`: unknown keys and wrong types are refused."""
+
+
+def _folder(value: object) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ValueError("should be the name of a folder")
+    return Path(value)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DataParams:
+    """Section `data`: the folder of photos."""
+
+    root: Annotated[Path, BeforeValidator(_folder)]
 
 
 class _Loader(yaml.SafeLoader):

@@ -54,7 +54,7 @@ def test_channels_are_kept_apart() -> None:
 def test_the_command_writes_what_the_file_holds(command: Command, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (70, 20, 20, 3), dtype=np.uint8)
     np.save(tmp_path / "train.npy", images)
-    assert command(compute_stats, tmp_path / "train.npy", "--stats", tmp_path / "stats.json") == Outcome(0, "", "")
+    assert command(compute_stats, "--images", tmp_path / "train.npy", "--stats", tmp_path / "stats.json") == Outcome(0, "", "")
     stats = read_json(tmp_path / "stats.json")
     np.testing.assert_allclose(stats["mean"], (images / 255).mean(axis=(0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(stats["std"], (images / 255).std(axis=(0, 1, 2)), rtol=1e-12)
@@ -80,13 +80,13 @@ def test_what_is_no_packed_array_is_refused(
         path.write_bytes(content)
     else:
         np.save(path, content)
-    outcome = command(compute_stats, path, "--stats", tmp_path / "stats.json")
+    outcome = command(compute_stats, "--images", path, "--stats", tmp_path / "stats.json")
     assert outcome == Outcome(1, "", f"error: {path}: {complaint}\n")
     assert not (tmp_path / "stats.json").exists()
 
 
 def test_a_missing_array_is_one_line(command: Command, tmp_path: Path) -> None:
-    outcome = command(compute_stats, tmp_path / "train.npy", "--stats", tmp_path / "stats.json")
+    outcome = command(compute_stats, "--images", tmp_path / "train.npy", "--stats", tmp_path / "stats.json")
     assert outcome == Outcome(1, "", f"error: {tmp_path}/train.npy: No such file or directory\n")
 
 
@@ -96,8 +96,8 @@ def test_memory_does_not_grow_with_the_array(tmp_path: Path) -> None:
     del images
     program = f"""
 from pathlib import Path
-from stages.compute_stats import run
-run(Path({str(path)!r}), Path({str(tmp_path / "stats.json")!r}))
+from stages.compute_stats import Paths, run
+run(Paths(Path({str(path)!r}), Path({str(tmp_path / "stats.json")!r})))
 (peak,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
 print(peak.split()[1])
 """

@@ -14,7 +14,7 @@ from stages import pack
 from tests.conftest import ROOT, Command, Outcome, photo
 from tests.split_rows import image
 
-PARAMS = "pack: {train_px: 40, eval_px: 32}\n"
+PARAMS = "pack: {{train_px: 40, eval_px: 32}}\ndata: {{root: {root}}}\n"
 SIDES: dict[Side, int] = {"train": 40, "valid": 32}
 ROWS: tuple[tuple[Side, tuple[int, int]], ...] = (
     ("valid", (48, 48)),
@@ -39,13 +39,13 @@ def faces(tmp_path: Path) -> Path:
         photo(number, *size).save(path)
         rows.append(image(number, number % 2, path=path.name, side=side, sha256=sha256_of(path)))
     write_rows(tmp_path / "split.csv", SplitRecord, rows)
-    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "params.yaml").write_text(PARAMS.format(root=root))
     return root
 
 
 @pytest.fixture
 def arguments(faces: Path, tmp_path: Path) -> list[str]:
-    paths = [faces, "--split", tmp_path / "split.csv", "--packed", tmp_path / "packed", "--params", tmp_path / "params.yaml"]
+    paths = ["--split", tmp_path / "split.csv", "--packed", tmp_path / "packed", "--params", tmp_path / "params.yaml"]
     return [str(path) for path in paths]
 
 
@@ -115,8 +115,8 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(arguments: list[str], t
 
 
 @pytest.mark.parametrize("value", ["0", "'224'", "1e9", "224.5"])
-def test_a_nonsense_parameter_exits_2(run: Callable[[], Outcome], tmp_path: Path, value: str) -> None:
-    (tmp_path / "params.yaml").write_text(PARAMS.replace("train_px: 40", f"train_px: {value}"))
+def test_a_nonsense_parameter_exits_2(run: Callable[[], Outcome], faces: Path, tmp_path: Path, value: str) -> None:
+    (tmp_path / "params.yaml").write_text(PARAMS.format(root=faces).replace("train_px: 40", f"train_px: {value}"))
     outcome = run()
     assert outcome.status == 2
     assert outcome.err.startswith(f"error: {tmp_path}/params.yaml: pack.train_px: ")

@@ -98,7 +98,7 @@ def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path: Path) -> No
     program = f"""
 from pathlib import Path
 from fakeface.core.errors import run_as_command
-from fakeface.core.records import write_json
+from fakeface.core.files import write_json
 run_as_command(lambda argv: write_json(Path({str(path)!r}), "x" * 100_000))
 """
     done = subprocess.run(
