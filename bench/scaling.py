@@ -73,7 +73,5 @@ def _commands(folder: Path, size: int) -> dict[str, Go]:
         "relate": relate,
         "split": partial(stage, "split", images, "--relations", relations, "--split", table, "--metrics", ignored),
         "pack": partial(stage, "pack", "--split", table, "--packed", folder),
-        "compute_stats": partial(
-            measured, "stages.compute_stats", "main", "--images", folder / "train.npy", "--stats", ignored
-        ),
+        "compute_stats": partial(measured, "stages.compute_stats", "main", *packed, "--stats", ignored),
     }
