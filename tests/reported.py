@@ -25,7 +25,7 @@ from fakeface.core.records import (
 )
 from fakeface.core.tables import keep, temporary_tables
 from fakeface.photos.perturbations import PERTURBATIONS
-from fakeface.training.calibration import chosen_thresholds, fitted_temperature, tempered
+from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
 from stages import evaluate, split
 from stages.evaluate import EvaluateParams
 from tests.checkout import PROJECT
@@ -130,8 +130,8 @@ def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) ->
         strength = np.where(sides == "train", 2 * skill, skill)
         raw[objective] = expit(2 * ((labels - 0.5) * strength + 0.8 * base + 0.6 * rng.normal(size=len(rows))))
         valid = sides == "valid"
-        temperature = fitted_temperature(labels[valid], raw[objective][valid])
-        calibrated[objective] = tempered(raw[objective], temperature)
+        temperature = fit_temperature(labels[valid], raw[objective][valid])
+        calibrated[objective] = apply_temperature(raw[objective], temperature)
         card = {
             "objective": objective,
             "arch": "efficientnet_lite0",
@@ -139,7 +139,7 @@ def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) ->
             "is_sample": True,
             "best_epoch": EPOCHS - 1,
             "temperature": temperature,
-            "thresholds": chosen_thresholds(labels[valid], calibrated[objective][valid]),
+            "thresholds": choose_thresholds(labels[valid], calibrated[objective][valid]),
         }
         write_json(root / "models" / objective / "model.json", card)
     columns = {f"{name}_p_fake": calibrated[name] for name in OBJECTIVE_NAMES}

@@ -17,7 +17,7 @@ from fakeface.detector import CARD_FILE, NETWORK_FILE
 from fakeface.photos.images import fit, read_image
 from fakeface.photos.perturbations import PERTURBATIONS
 from fakeface.training.losses import OBJECTIVES
-from fakeface.training.network import ExportedClassifier, export_onnx
+from fakeface.training.export import ExportedClassifier, export_onnx
 from stages import infer
 from tests.conftest import Command, Outcome, photo
 from tests.split_rows import image
