@@ -36,7 +36,7 @@ class Workspace:
     @property
     def paths(self) -> train.Paths:
         names = ("packed", "split.csv", "stats.json", "index.json", "model", "metrics.json", "history.csv", "params.yaml")
-        return train.Paths(*(self.root / name for name in names))
+        return train.Paths("ce", *(self.root / name for name in names))
 
     @property
     def pack_params(self) -> pack.PackParams:

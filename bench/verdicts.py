@@ -23,8 +23,9 @@ from fakeface.core.files import write_json
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.records import OBJECTIVE_NAMES, SplitRecord
 from fakeface.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, Detector, load_detector
-from fakeface.training.fit import Recipe
-from fakeface.training.network import ExportedClassifier, export_onnx, new_classifier
+from fakeface.training.export import ExportedClassifier, export_onnx
+from fakeface.training.network import new_classifier
+from fakeface.training.recipe import Recipe
 from stages.infer import scored
 from stages.train import read_recipe
 

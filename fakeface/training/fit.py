@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -27,10 +26,11 @@ from fakeface.training.batches import (
 from fakeface.training.calibration import HALF
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.devices import Device, Stopwatch
+from fakeface.training.early_stopping import best_epoch, is_over
 from fakeface.training.network import check_image_px, copy_weights, new_classifier
 from fakeface.training.optimization import current_learning_rate, learning_rate, new_optimizer, set_learning_rate
 from fakeface.training.packed import PackedSide
-from fakeface.training.recipe import Recipe, TrainParams
+from fakeface.training.recipe import Recipe
 
 
 class Log(Protocol):
@@ -69,9 +69,7 @@ def fit(
         ParamsError: the network takes no images of the side asked for.
         FakefaceError: the loss diverges, or a checkpoint cannot be written.
     """
-    network = new_network(recipe, device)
-    check_image_px(network, recipe.model, "augment.crop_px", recipe.augment.crop_px)
-    check_image_px(network, recipe.model, "pack.eval_px", valid.images.shape[1])
+    network = new_network(recipe, device, eval_px=valid.images.shape[1])
     optimizer = new_optimizer(network, recipe.train)
     train_set, valid_set = to_tensors(train, device), to_tensors(valid, device)
     epochs: list[EpochRecord] = []
@@ -133,12 +131,12 @@ def train_epoch(
     seed = params.seed * 1_000_003 + epoch
     torch.manual_seed(seed)  # for dropout
     count, step_count = len(train.labels), len(batch_sizes(len(train.labels), params.batch_size))
-    batches: Iterable[SideTensors] = train_batches(train, recipe, device, torch.Generator().manual_seed(seed))
-    batches = tqdm(batches, f"epoch {epoch}", step_count, unit="batch", leave=False, disable=None)
+    batches = train_batches(train, recipe, device, torch.Generator().manual_seed(seed))
+    shown = tqdm(batches, f"epoch {epoch}", step_count, unit="batch", leave=False, disable=None)
     loss_sum, correct = (torch.zeros((), device=device.torch_device, dtype=torch.float64) for _ in range(2))
     network.train()
     watch = Stopwatch(device)
-    for step, (inputs, labels) in enumerate(batches, (epoch - 1) * step_count):
+    for step, (inputs, labels) in enumerate(shown, (epoch - 1) * step_count):
         set_learning_rate(optimizer, learning_rate(step, params.epochs * step_count, params.lr, params.schedule))
         watch.lap("data_s")
         logits = forward(network, inputs, device)
@@ -185,20 +183,13 @@ def count_correct(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
     return ((recipe.objective.p_fake(logits) >= HALF) == labels.bool()).sum()
 
 
-def new_network(recipe: Recipe, device: Device) -> nn.Module:
-    """The recipe's network before its first step, on the device and in its memory layout."""
+def new_network(recipe: Recipe, device: Device, eval_px: int) -> nn.Module:
+    """The recipe's network before its first step, on the device, in its memory layout. Raises as `check_image_px` does."""
     network = new_classifier(recipe.model, recipe.train.seed).to(device.torch_device)
-    return network.to(memory_format=recipe.memory_format)  # type: ignore[no-any-return, call-overload]
-
-
-def best_epoch(epochs: list[EpochRecord]) -> EpochRecord:
-    """The first of the epochs with the best validation accuracy."""
-    return max(epochs, key=lambda epoch: (epoch.valid_accuracy, -epoch.epoch))
-
-
-def is_over(epochs: list[EpochRecord], params: TrainParams) -> bool:
-    done = len(epochs)
-    return done >= params.epochs or (done > 0 and done - best_epoch(epochs).epoch >= params.patience)
+    network = network.to(memory_format=recipe.memory_format)  # type: ignore[call-overload]
+    check_image_px(network, recipe.model, "augment.crop_px", recipe.augment.crop_px)
+    check_image_px(network, recipe.model, "pack.eval_px", eval_px)
+    return network
 
 
 def check_loss(epoch: EpochRecord, lr: float) -> None:

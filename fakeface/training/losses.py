@@ -12,7 +12,7 @@ from fakeface.core.records import ObjectiveName
 
 @dataclass(frozen=True)
 class Objective:
-    """`loss` is the batch's mean from logits (N, 2), labels (N,) and label smoothing; `p_fake` turns logits into p_fake (N,)."""
+    """`loss` is the mean over a batch of logits (N, 2), labels (N,) and label smoothing; `p_fake` is (N,) from logits."""
 
     name: ObjectiveName
     loss: Callable[[Tensor, Tensor, float], Tensor]
