@@ -102,7 +102,7 @@ def _many(options: Options, part: str, usual_recipe: Path) -> Result:
 def _with_models(options: Options, usual_recipe: Path) -> tuple[Workspace, Recipe]:
     """Photos, and both model folders with random weights, which cost what trained ones do."""
     work = new_workspace(options, options.recipe or usual_recipe, {}, valid_share=0)
-    recipe, px = read_recipe("ce", work.paths), work.pack_params.eval_px
+    recipe, px = read_recipe(work.paths), work.pack_params.eval_px
     network = work.root / NETWORK_FILE
     export_onnx(ExportedClassifier(new_classifier(recipe.model, 0), recipe.objective, recipe.mean, recipe.std), px, network)
     for name in OBJECTIVE_NAMES:

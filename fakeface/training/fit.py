@@ -186,7 +186,7 @@ def count_correct(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
 def new_network(recipe: Recipe, device: Device, eval_px: int) -> nn.Module:
     """The recipe's network before its first step, on the device, in its memory layout. Raises as `check_image_px` does."""
     network = new_classifier(recipe.model, recipe.train.seed).to(device.torch_device)
-    network = network.to(memory_format=recipe.memory_format)  # type: ignore[call-overload]
+    network.to(memory_format=recipe.memory_format)  # type: ignore[call-overload]
     check_image_px(network, recipe.model, "augment.crop_px", recipe.augment.crop_px)
     check_image_px(network, recipe.model, "pack.eval_px", eval_px)
     return network

@@ -16,8 +16,8 @@ from fakeface.core.records import OBJECTIVE_NAMES, PerturbedRecord, PredictionRe
 from fakeface.detector import CARD_FILE, NETWORK_FILE
 from fakeface.photos.images import fit, read_image
 from fakeface.photos.perturbations import PERTURBATIONS
-from fakeface.training.losses import OBJECTIVES
 from fakeface.training.export import ExportedClassifier, export_onnx
+from fakeface.training.losses import OBJECTIVES
 from stages import infer
 from tests.conftest import Command, Outcome, photo
 from tests.split_rows import image
