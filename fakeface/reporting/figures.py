@@ -29,6 +29,8 @@ FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malg
 NAMES = {"ce": "cross-entropy", "bce": "BCE on output 1"}
 PAGE_COLOURS = {"#000000": "currentColor"} | {colour: f"var(--{objective})" for objective, colour in COLOURS.items()}
 """What a page calls the colours of an SVG, so that they suit its light and its dark side."""
+UNTOLD = {"png": ("Software",), "pdf": ("Creator", "Producer", "CreationDate"), "svg": ("Creator", "Date")}
+"""What matplotlib would write into files of a kind beside the drawing."""
 CHANCE, DODGE, TITLE_PT = "#808080", 0.17, 11
 
 Row = Mapping[str, Any]
@@ -36,8 +38,10 @@ Row = Mapping[str, Any]
 
 
 def save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary, _any_letter():
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+    """Write a .png, .jpg, .pdf or .svg file, with no date and no version of matplotlib in it."""
+    kind = path.suffix[1:].lower()
+    with replacing(path) as temporary, rc_context({"svg.hashsalt": ""}), _any_letter():
+        figure.savefig(temporary, format=kind, dpi=120, metadata=dict.fromkeys(UNTOLD.get(kind, ())))
 
 
 def svg(figure: Figure, name: str, description: str) -> str:
