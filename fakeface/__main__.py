@@ -1,13 +1,13 @@
 """Tell real face photos from faces composited in Photoshop.
 
-examples:
+Examples:
   fakeface predict photo.jpg                       both models' verdict on a photo
   fakeface predict --json *.jpg > verdicts.jsonl   the same of many photos, a JSON object per line
   fakeface predict --figure out.png *.jpg          and a picture of the photos with their verdicts
   fakeface scores                                  how good the models are, after `dvc repro`
   fakeface folds                                   mean and spread over the folds of a cross-validation
 
-`fakeface SUBCOMMAND --help` says more. The exit status is 0, 1 where something given cannot be used, 2 where the usage is wrong.
+`fakeface SUBCOMMAND --help` says more. Exit status: 0; 1 where a file cannot be used; 2 where the usage is wrong.
 """
 
 import argparse

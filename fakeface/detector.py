@@ -60,7 +60,11 @@ def score_image(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[s
 
 
 def load_detectors(models: Path, threads: int | None = None) -> dict[str, Detector]:
-    """The detectors in MODELS/ce and MODELS/bce, by objective. Raises as `load_detector`, and where one lies in the other's place."""
+    """The detectors in the folders ce and bce of `models`, by objective.
+
+    Raises:
+        FakefaceError: as `load_detector`, and where a folder holds the other objective's model.
+    """
     detectors = {name: load_detector(models / name, threads) for name in OBJECTIVE_NAMES}
     for name, detector in detectors.items():
         if detector.objective != name:

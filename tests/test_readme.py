@@ -44,7 +44,9 @@ def test_parameters_named_in_commands_exist() -> None:
         assert not key or key in params[section], name
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:data|docs|metrics|published|recipes|stages|fakeface)/[\w./-]+)`", README))))
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"`((?:data|docs|metrics|published|recipes|stages|fakeface)/[\w./-]+)`", README)))
+)
 def test_files_named_exist(name: str) -> None:
     assert name.startswith(MADE_BY_A_RUN) or (PROJECT / name).exists()
 

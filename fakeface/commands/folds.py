@@ -4,9 +4,9 @@
     dvc queue start
     fakeface folds
 
-Reads the workspace's result and those of the experiments made from a commit, out of DVC's cache; results whose parameters are
-equal but for the fold are averaged together. Writes nothing. All folds have the same test images and share training images: the deviation says
-what another split would change, it is no standard error.
+Reads the workspace's result and those of the experiments made from a commit, whose scores DVC's cache keeps; results whose
+parameters are equal but for the fold are averaged together. Writes nothing. All folds have the same test images and share
+training images: the deviation says what another split would change, it is no standard error.
 """
 
 import argparse
@@ -192,7 +192,7 @@ def experiments(revision: str) -> Iterator[tuple[str, Result | None]]:
 
 
 def cached_name(file: str, lock: Path) -> str:
-    """Where DVC's cache keeps the content that a dvc.lock notes for a stage's out; a name that is not there if it notes none."""
+    """The path in DVC's cache of the out that a dvc.lock names; one that does not exist where it names none."""
     stages = read_yaml(lock).get("stages", {}).values() if lock.is_file() else ()
     md5 = next((out["md5"] for stage in stages for out in stage.get("outs", ()) if out["path"] == file), "none")
     return f"files/md5/{md5[:2]}/{md5[2:]}"

@@ -3,7 +3,7 @@
 A photo that is not square is judged by its centre square, as in training; --figure shows what was judged. What is no photo is
 named on standard error, and the others are judged all the same.
 
-examples:
+Examples:
   fakeface predict photo.jpg
   fakeface predict --json --threshold few_false_alarms *.jpg > verdicts.jsonl
   fakeface predict --models somewhere/else/models --figure out.png *.jpg
@@ -53,9 +53,7 @@ class Verdict:
 
 def printable(text: str) -> str:
     """On one line, with control characters and bytes that are not UTF-8 escaped, as file names may hold both."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text)
 
 
 def verdict_on(photo: Path, detectors: Mapping[str, Detector], threshold: ThresholdName) -> Verdict:
@@ -135,7 +133,7 @@ def default_threshold(params: Path | None) -> ThresholdName:
     """The one that params.yaml names; half where no file is named and the current folder has none."""
     if params is None and not PARAMS.exists():
         return "half"
-    return load_params(params or PARAMS, "threshold", ThresholdName)  # type: ignore[arg-type, no-any-return]
+    return load_params(params or PARAMS, "threshold", ThresholdName)  # type: ignore[arg-type]
 
 
 def json_line(verdict: Verdict) -> str:
