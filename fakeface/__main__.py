@@ -47,7 +47,8 @@ def command() -> NoReturn:
     Where nobody reads on (`fakeface predict *.jpg | head -1`) it ends as `cat` does, by SIGPIPE and without a word. What the
     console's encoding lacks is escaped.
     """
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if hasattr(signal, "SIGPIPE"):  # not on Windows
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     run_as_command(main)
