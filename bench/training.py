@@ -18,10 +18,10 @@ from bench.photos import NOTEBOOK_RECIPE, Workspace, new_workspace, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternating, timed
 from bench.trainings import BareTraining, FilesTraining, return_freed_memory
 from fakeface import tracking
-from fakeface.commands.predict import judged
 from fakeface.core.params import read_yaml
 from fakeface.core.records import EpochRecord
-from fakeface.detector import load_detector
+from fakeface.detector import load_detector, score_image
+from fakeface.photos.images import read_image
 from fakeface.scoring.scores import roc_auc
 from fakeface.training.batches import to_tensors
 from fakeface.training.checkpoint import open_checkpoints
@@ -141,8 +141,8 @@ def _training_in(work: Workspace, name: str) -> Go:
     def trained() -> Measures:
         write_params(work.paths.params, work.paths.params, {"train": {"precision": name, "seed": next(seeds)}})
         measures = timed(train.run, work.paths, train.read_recipe(work.paths))
-        detector, test = load_detector(work.paths.model), work.records("test")
-        p_fake = [judged(work.photos / record.path, [detector], "half").p_fake["ce"] for record in test]
+        detectors, test = {"ce": load_detector(work.paths.model)}, work.records("test")
+        p_fake = [score_image(read_image(work.photos / record.path), detectors)["ce"].p_fake for record in test]
         auc = roc_auc(np.array([record.label for record in test]), np.array(p_fake))
         return measures | {"auc": float("nan") if auc is None else auc}
 

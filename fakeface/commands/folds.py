@@ -2,11 +2,11 @@
 
     dvc exp run --queue -S 'split.fold=range(0,5)'
     dvc queue start
-    python -m fakeface.commands.folds
+    fakeface folds
 
-Reads the workspace's result and those of the experiments made from a commit; results whose parameters are equal but for the
-fold are averaged together. Writes nothing. All folds have the same test images and share training images: the deviation says
-what another split would change, it is no standard error.
+Reads the workspace's result and those of the experiments made from a commit, whose scores DVC's cache keeps; results whose
+parameters are equal but for the fold are averaged together. Writes nothing. All folds have the same test images and share
+training images: the deviation says what another split would change, it is no standard error.
 """
 
 import argparse
@@ -21,12 +21,14 @@ from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.commands import require
+from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
 from fakeface.core.params import read_yaml
 from fakeface.core.records import OBJECTIVE_NAMES, SHORT_NAMES
 
-PARAMS, LOCK, SCORES = FILES = "params.yaml", "dvc.lock", "metrics/scores.json"
+PARAMS, LOCK, SCORES = "params.yaml", "dvc.lock", "metrics/scores.json"
+DVC = (sys.executable, "-m", "dvc")
 FOLD, FOLDS = "split.fold", "split.folds"
 OF_NO_CONSEQUENCE = ("loss", "evaluate", "report")
 """Sections that change none of the averaged scores: which loss is the headline, intervals, pages."""
@@ -157,16 +159,16 @@ def paragraph(group: Mapping[str, Any]) -> Iterator[str]:
                 yield _row(f"{side} {name}", mean, [_number(value) for value in of["values"]])
 
 
-def read_result(folder: Path, where: str) -> Result | None:
-    """The result among the project's files in a folder; None where its scores are not those of its parameters.
+def read_result(params: Path, lock: Path, scores: Path, where: str) -> Result | None:
+    """The result that a run left in three files; None where one is missing, or the scores are not those of the parameters.
 
     Raises:
         FakefaceError: a file is damaged, or the scores are of another version.
     """
-    if not all((folder / name).is_file() for name in FILES):
+    if not all(path.is_file() for path in (params, lock, scores)):
         return None
-    result = Result(flat(read_yaml(folder / PARAMS)), read_json(folder / SCORES))
-    if not is_of_its_params(result.params, read_yaml(folder / LOCK)):
+    result = Result(flat(read_yaml(params)), read_json(scores))
+    if not is_of_its_params(result.params, read_yaml(lock)):
         return None
     try:
         averages(grouped([result]))
@@ -176,24 +178,32 @@ def read_result(folder: Path, where: str) -> Result | None:
 
 
 def experiments(revision: str) -> Iterator[tuple[str, Result | None]]:
-    """Name and result of each experiment that was made from a commit."""
-    for line in _output(sys.executable, "-m", "dvc", "exp", "list", "--rev", revision, "--sha-only").splitlines():
-        commit = line.decode().strip()
+    """Name and result of each experiment that was made from a commit: parameters and lock from Git, scores from the cache."""
+    commits = _output(*DVC, "exp", "list", "--rev", revision, "--sha-only").decode().split()
+    cache = Path(_output(*DVC, "cache", "dir").decode().strip()) if commits else Path()
+    for commit in commits:
         with TemporaryDirectory() as folder:
-            for name in FILES:
-                path = Path(folder, name)
-                path.parent.mkdir(exist_ok=True)
+            params, lock = Path(folder, PARAMS), Path(folder, LOCK)
+            for path in (params, lock):
                 with suppress(FakefaceError):  # a file that the experiment lacks
-                    path.write_bytes(_output("git", "show", f"{commit}:./{name}"))
+                    path.write_bytes(_output("git", "show", f"{commit}:./{path.name}"))
             where = f"experiment {commit[:7]}"
-            yield where, read_result(Path(folder), where)
+            yield where, read_result(params, lock, cache / cached_name(SCORES, lock), where)
+
+
+def cached_name(file: str, lock: Path) -> str:
+    """The path in DVC's cache of the out that a dvc.lock names; one that does not exist where it names none."""
+    stages = read_yaml(lock).get("stages", {}).values() if lock.is_file() else ()
+    md5 = next((out["md5"] for stage in stages for out in stage.get("outs", ()) if out["path"] == file), "none")
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
 
 
 def run(revision: str | None, *, as_json: bool) -> None:
     """Print the averages; the workspace is of the last commit, so it counts where no other is asked for."""
+    require("dvc", "`fakeface folds`")
     found = list(experiments(revision or "HEAD"))
     if revision is None:
-        found.insert(0, ("the workspace", read_result(Path(), "the workspace")))
+        found.insert(0, ("the workspace", read_result(Path(PARAMS), Path(LOCK), Path(SCORES), "the workspace")))
     for where, result in found:
         if result is None:
             print(f"note: {where} is left out: its scores are missing or not those of its parameters", file=sys.stderr)
@@ -206,16 +216,14 @@ def run(revision: str | None, *, as_json: bool) -> None:
     print(json.dumps(found_averages, indent=2, ensure_ascii=False) if as_json else page(found_averages))
 
 
-def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m fakeface.commands.folds", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--rev", metavar="COMMIT", help="experiments made from that commit (default: from the last one, and the workspace)"
+        "--rev",
+        dest="revision",
+        metavar="COMMIT",
+        help="experiments made from that commit (default: from the last one, and the workspace)",
     )
-    args = parser.parse_args(argv)
-    run(args.rev, as_json=args.json)
 
 
 def _output(*command: str) -> bytes:
@@ -233,7 +241,3 @@ def _row(name: str, mean: str, values: Iterable[str]) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-if __name__ == "__main__":
-    run_as_command(main)

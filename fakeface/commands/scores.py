@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
 from fakeface.core.records import OBJECTIVE_NAMES, SHORT_NAMES
 
@@ -82,19 +82,21 @@ def _number(value: float | None, interval: Sequence[float] | None = None) -> str
     return f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
 
 
-def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m fakeface.commands.scores", description=(__doc__ or "").partition("\n")[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "scores", type=Path, nargs="?", default=Path("metrics/scores.json"), help="default: metrics/scores.json"
+        "path",
+        type=Path,
+        nargs="?",
+        default=Path("metrics/scores.json"),
+        metavar="PATH",
+        help="JSON to read, as `evaluate` writes it (default: %(default)s)",
     )
-    path = parser.parse_args(argv).scores
+
+
+def run(path: Path) -> None:
     found = read_json(path)
     try:
         text = page(found)
     except (KeyError, TypeError):
         raise FakefaceError(f"{path}: not the scores that `evaluate` writes") from None
     print(text)
-
-
-if __name__ == "__main__":
-    run_as_command(main)

@@ -29,6 +29,14 @@ FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malg
 NAMES = {"ce": "cross-entropy", "bce": "BCE on output 1"}
 PAGE_COLOURS = {"#000000": "currentColor"} | {colour: f"var(--{objective})" for objective, colour in COLOURS.items()}
 """What a page calls the colours of an SVG, so that they suit its light and its dark side."""
+METADATA: dict[str, dict[str, None] | None] = {
+    "png": {"Software": None},
+    "jpg": None,
+    "jpeg": None,
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None},
+}
+"""Kinds of files, and what matplotlib would write into each beside the figure: its version and the date."""
 CHANCE, DODGE, TITLE_PT = "#808080", 0.17, 11
 
 Row = Mapping[str, Any]
@@ -36,8 +44,11 @@ Row = Mapping[str, Any]
 
 
 def save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary, _any_letter():
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+    """Write a file of the kind that its name ends in, a PNG where that is none of METADATA's."""
+    ending = path.suffix[1:].lower()
+    kind = ending if ending in METADATA else "png"
+    with replacing(path) as temporary, rc_context({"svg.hashsalt": ""}), _any_letter():
+        figure.savefig(temporary, format=kind, dpi=120, metadata=METADATA[kind])
 
 
 def svg(figure: Figure, name: str, description: str) -> str:

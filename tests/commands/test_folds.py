@@ -33,9 +33,7 @@ stages:
     cmd: python evaluate.py
     params: [loss, train]
     deps: [split.txt]
-    outs:
-      - metrics/scores.json:
-          cache: false
+    outs: [metrics/scores.json]
 """
 
 
@@ -152,7 +150,7 @@ def test_scores_older_than_their_parameters_are_told() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Checkout:
-    """A pipeline that takes a moment, its result committed."""
+    """A pipeline that takes a moment, which has run once: as in a clone, its lock is committed by nobody."""
     checkout = Checkout(tmp_path / "project")
     (checkout.root / "metrics").mkdir(parents=True)
     checkout.env["PYTHONPATH"] = str(ROOT)
@@ -162,13 +160,16 @@ def project(tmp_path: Path) -> Checkout:
     (checkout.root / "evaluate.py").write_text(f"NAMES = {AVERAGED}\n{SCRIPT}")
     (checkout.root / "dvc.yaml").write_text(PIPELINE)
     (checkout.root / "params.yaml").write_text("loss: ce\nsplit: {folds: 4, fold: 0}\ntrain: {epochs: 0, lr: 1e-3}\n")
-    checkout.run("dvc", "repro", "--quiet")
+    (checkout.root / ".gitignore").write_text("/split.txt\n/metrics/*\n!/metrics/README.md\n")
+    (checkout.root / "metrics/README.md").write_text("The folder has to be there.\n")
     checkout.commit()
+    checkout.run("dvc", "repro", "--quiet")
+    assert checkout.run("git", "status", "--porcelain").stdout == "?? dvc.lock\n"
     return checkout
 
 
 def average(checkout: Checkout, *options: str) -> str:
-    return checkout.run(sys.executable, "-m", "fakeface.commands.folds", *options, check=False).stdout
+    return checkout.run(sys.executable, "-m", "fakeface", "folds", *options, check=False).stdout
 
 
 def test_experiments_are_found_and_averaged(project: Checkout) -> None:
@@ -177,6 +178,7 @@ def test_experiments_are_found_and_averaged(project: Checkout) -> None:
     project.run("dvc", "exp", "run", "--run-all", "--quiet")
     project.run("dvc", "exp", "run", "--quiet", "-S", "split.fold=3", "split")
     project.run("git", "checkout", "--quiet", ".")
+    assert "is cached" in project.run("dvc", "repro").stdout  # the workspace's own result again
     note, _, rest = average(project, "--json").partition("\n")
     assert note.startswith("note: experiment ")
     assert note.endswith(" is left out: its scores are missing or not those of its parameters")

@@ -64,9 +64,7 @@ def test_an_operating_systems_error_names_its_file(error: OSError, words: str) -
 
 
 def test_a_usage_error_exits_2_without_a_traceback() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "fakeface.commands.scores", "--nonsense"], capture_output=True, text=True, cwd=ROOT
-    )
+    done = subprocess.run([sys.executable, "-m", "fakeface", "scores", "--nonsense"], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: python -m fakeface.commands.scores")
+    assert done.stderr.startswith("usage: fakeface ")
     assert "Traceback" not in done.stderr

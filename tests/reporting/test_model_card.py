@@ -1,4 +1,4 @@
-"""docs/model-card.md: what it always says, and that its numbers are those of metrics/."""
+"""The model card: what it always says, and that its numbers are those of metrics/."""
 
 import re
 from pathlib import Path
@@ -12,10 +12,10 @@ from tests.checkout import PROJECT
 from tests.reported import images, write_results
 
 
-def test_the_committed_card_is_that_of_the_committed_results() -> None:
-    """`dvc repro` writes it with them."""
-    committed = (PROJECT / "docs/model-card.md").read_text(encoding="utf-8")
-    assert committed == card(PROJECT / "metrics", PROJECT / "params.yaml")
+def test_the_published_card_is_that_of_the_published_results() -> None:
+    """`make publish` copies all of them at once."""
+    published = (PROJECT / "published/model-card.md").read_text(encoding="utf-8")
+    assert published == card(PROJECT / "published", PROJECT / "recipes/sample.yaml")
 
 
 @pytest.fixture(scope="module")
