@@ -52,7 +52,8 @@ def _commands(folder: Path, size: int) -> dict[str, Go]:
         PROJECT / "params.yaml",
         {"data": {"root": str(photos)}, "pack": {"train_px": 64, "eval_px": 64}, "relate": {"image_px": 64}},
     )
-    index.run(photos, images, folder / "rejected.csv", ignored, load_params(params, "index", index.IndexParams))
+    index_paths = index.Paths(images, folder / "rejected.csv", ignored)
+    index.run(index_paths, photos, load_params(params, "index", index.IndexParams))
     write_rows(relations / "pairs.csv", GroupRecord, [])
     write_rows(
         relations / "groups.csv", GroupRecord, [GroupRecord(row.path, row.sha256) for row in read_rows(images, ImageRecord)]
@@ -69,9 +70,9 @@ def _commands(folder: Path, size: int) -> dict[str, Go]:
     packed = ("--images", folder / "train.npy")
     rejected = ("--rejected", folder / "rejected.csv")
     return {
-        "index": partial(stage, "index", photos, "--images", images, *rejected, "--metrics", ignored),
+        "index": partial(stage, "index", "--images", images, *rejected, "--metrics", ignored),
         "relate": relate,
-        "split": partial(stage, "split", images, "--relations", relations, "--split", table, "--metrics", ignored),
+        "split": partial(stage, "split", "--images", images, "--relations", relations, "--split", table, "--metrics", ignored),
         "pack": partial(stage, "pack", "--split", table, "--packed", folder),
         "compute_stats": partial(measured, "stages.compute_stats", "main", *packed, "--stats", ignored),
     }

@@ -6,6 +6,7 @@ from typing import Final, Literal
 REAL: Final = 0
 FAKE: Final = 1
 LABEL_NAMES = ("real", "fake")
+DIFFICULTIES = ("easy", "mid", "hard")
 PARTS = ("left_eye", "right_eye", "nose", "mouth")
 
 OBJECTIVE_NAMES = ("ce", "bce")
