@@ -82,7 +82,7 @@ LAYOUTS = (CIPLAB, KAGGLE, OWN)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that should be an image: its path below the root, and what its folder says about it."""
+    """A file that should be an image: its path relative to the root, and the label and subset that its folder stands for."""
 
     path: str
     label: Bit
@@ -118,10 +118,10 @@ def find_candidates(root: Path) -> list[Candidate]:
 
 
 def parse_name(candidate: Candidate) -> tuple[str, tuple[Bit | None, ...]]:
-    """The difficulty and the four bits that a file's name tells, "" and None where it does not.
+    """The difficulty and the four bits in a file's name, "" and None where the name does not have them.
 
     Raises:
-        ImageError: the name contradicts its folder, tells nothing though it should, or is no text.
+        ImageError: the name contradicts its folder, has no label though it should, or is not printable text.
     """
     path, label = candidate.path, candidate.label
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in path):
@@ -138,7 +138,7 @@ def parse_name(candidate: Candidate) -> tuple[str, tuple[Bit | None, ...]]:
 
 
 def examine(candidate: Candidate, root: Path) -> ImageRecord | RejectedRecord:
-    """Read a file and its name: what they tell of the image, or why the file cannot be used."""
+    """Decode a file and parse its name: the image's record, or why the file cannot be used."""
     try:
         difficulty, bits = parse_name(candidate)
         data = read_image_bytes(root / candidate.path)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +11,7 @@ from fakeface.core.errors import FakefaceError
 from fakeface.core.files import write_rows
 from fakeface.core.frames import frame_of, read_table, write_table
 from fakeface.core.records import ImageRecord, RejectedRecord, SplitRecord
+from tests.conftest import ROOT
 from tests.core.test_files import RECORD, split_records, text
 
 rejected_records = st.builds(RejectedRecord, path=text | st.just('\r\n,"\t'), reason=text)
@@ -55,3 +58,9 @@ def test_a_cell_that_is_wrong_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace(",600,", ",wide,"))
     with pytest.raises(FakefaceError, match=r"images\.csv: line 2: width: Input should be a valid integer"):
         read_table(path, ImageRecord)
+
+
+@pytest.mark.parametrize("module", ["stages.pack", "stages.compute_stats", "stages.infer", "fakeface.commands.predict"])
+def test_what_reads_tables_row_by_row_does_not_wait_for_pandas(module: str) -> None:
+    code = f"import {module}, sys; sys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
