@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from fakeface.core.files import write_json, write_rows
+from fakeface.core.frames import frame_of
 from fakeface.core.params import load_params
 from fakeface.core.records import (
     FAKE,
@@ -23,7 +24,6 @@ from fakeface.core.records import (
     PredictionRecord,
     SplitRecord,
 )
-from fakeface.core.tables import keep, temporary_tables
 from fakeface.photos.perturbations import PERTURBATIONS
 from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
 from stages import evaluate, split
@@ -166,9 +166,7 @@ def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) ->
 def _write_counts(root: Path, rows: Sequence[SplitRecord], pairs: Sequence[PairRecord], *, is_sample: bool) -> None:
     metrics = root / "metrics"
     params = load_params(root / "params.yaml", "split", split.SplitParams)
-    with temporary_tables(SplitRecord, PairRecord) as tables:
-        keep(tables, [*rows, *pairs])
-        write_json(metrics / "split.json", split.summary(tables, params))
+    write_json(metrics / "split.json", split.summary(frame_of(SplitRecord, rows), frame_of(PairRecord, pairs), params))
     fakes = sum(row.label for row in rows)
     index = {"images": len(rows), "real": len(rows) - fakes, "fake": fakes, "duplicates": 0, "rejected": 1}
     write_json(metrics / "index.json", index | {"is_sample": is_sample})
