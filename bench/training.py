@@ -19,7 +19,7 @@ from fakeface import tracking
 from fakeface.commands.predict import judged
 from fakeface.core.params import read_yaml
 from fakeface.detector import load_detector
-from fakeface.scoring.scores import roc_auc
+from fakeface.scoring.scores import point_estimate, roc_auc
 from fakeface.training.checkpoint import resume_folder
 from fakeface.training.devices import Device, DeviceName, chosen_device, description, keep_freed_memory
 from fakeface.training.fit import Recipe, Trainer
@@ -135,7 +135,7 @@ def _training_in(work: Workspace, name: str) -> Go:
         measures = timed(train.run, "train_ce", "ce", work.paths)
         detector, test = load_detector(work.paths.model), work.records("test")
         p_fake = [judged(work.photos / record.path, [detector], "half").p_fake["ce"] for record in test]
-        auc = roc_auc(np.array([record.label for record in test]), np.array(p_fake))
+        auc = point_estimate(roc_auc, np.array([record.label for record in test]), np.array(p_fake))
         return measures | {"auc": float("nan") if auc is None else auc}
 
     return trained

@@ -86,7 +86,7 @@ def scored(record: SplitRecord, root: Path, detectors: Mapping[str, Detector]) -
 
 
 def run(root: Path, split: Path, models: Path, predictions: Path, perturbed: Path) -> None:
-    detectors = {name: load_detector(models / name, threads=1) for name in OBJECTIVE_NAMES}
+    detectors: dict[str, Detector] = {name: load_detector(models / name, threads=1) for name in OBJECTIVE_NAMES}
     records = [record for record in read_rows(split, SplitRecord) if record.side != "excluded"]
     found = list(on_all_cores(partial(scored, root=root, detectors=detectors), records, "infer"))
     write_rows(predictions, PredictionRecord, (image.prediction for image in found))

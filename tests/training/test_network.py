@@ -205,7 +205,7 @@ def test_a_hostile_file_runs_no_code(tmp_path: Path) -> None:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[ExportedClassifier, onnxruntime.InferenceSession]]:
     """Each objective's classifier, and the file it was exported to, for images of 32 px."""
     folder = tmp_path_factory.mktemp("exported")
-    pairs = {}
+    pairs: dict[str, tuple[ExportedClassifier, onnxruntime.InferenceSession]] = {}
     for objective, arch in zip(OBJECTIVE_NAMES, (LITE0, "resnet18"), strict=True):
         network = classifier(arch, "imagenet" if arch == LITE0 else "random")
         wrapped = ExportedClassifier(
