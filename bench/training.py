@@ -22,7 +22,7 @@ from fakeface.core.params import read_yaml
 from fakeface.core.records import EpochRecord
 from fakeface.detector import load_detector, score_image
 from fakeface.photos.images import read_image
-from fakeface.scoring.scores import roc_auc
+from fakeface.scoring.scores import point_estimate, roc_auc
 from fakeface.training.batches import to_tensors
 from fakeface.training.checkpoint import open_checkpoints
 from fakeface.training.devices import Device, DeviceName, device_tags, keep_freed_memory, select_device
@@ -143,7 +143,7 @@ def _training_in(work: Workspace, name: str) -> Go:
         measures = timed(train.run, work.paths, train.read_recipe(work.paths))
         detectors, test = {"ce": load_detector(work.paths.model)}, work.records("test")
         p_fake = [score_image(read_image(work.photos / record.path), detectors)["ce"].p_fake for record in test]
-        auc = roc_auc(np.array([record.label for record in test]), np.array(p_fake))
+        auc = point_estimate(roc_auc, np.array([record.label for record in test]), np.array(p_fake))
         return measures | {"auc": float("nan") if auc is None else auc}
 
     return trained

@@ -65,7 +65,7 @@ def load_detectors(models: Path, threads: int | None = None) -> dict[str, Detect
     Raises:
         FakefaceError: as `load_detector`, and where a folder holds the other objective's model.
     """
-    detectors = {name: load_detector(models / name, threads) for name in OBJECTIVE_NAMES}
+    detectors: dict[str, Detector] = {name: load_detector(models / name, threads) for name in OBJECTIVE_NAMES}
     for name, detector in detectors.items():
         if detector.objective != name:
             raise FakefaceError(f"{models / name / CARD_FILE}: objective: {detector.objective!r}: expected {name!r}")

@@ -1,6 +1,7 @@
 """Load and check params.yaml: one frozen dataclass per section, in the module that owns it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -78,6 +79,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: expected sections with names, found {type(values).__name__}")
     return values
+
+
+def flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested parameters as `section.key: value`, as DVC names them."""
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        flat |= flat_params(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def _first_complaint(error: ValidationError, where: str) -> str:

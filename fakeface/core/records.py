@@ -8,12 +8,14 @@ FAKE: Final = 1
 LABEL_NAMES = ("real", "fake")
 DIFFICULTIES = ("easy", "mid", "hard")
 PARTS = ("left_eye", "right_eye", "nose", "mouth")
+DIFFICULTIES = ("easy", "mid", "hard")
 
-OBJECTIVE_NAMES = ("ce", "bce")
 ObjectiveName = Literal["ce", "bce"]
-SHORT_NAMES = {"ce": "cross-entropy", "bce": "BCE"}
-THRESHOLD_NAMES = ("half", "balanced_accuracy", "few_false_alarms")
+OBJECTIVE_NAMES: tuple[ObjectiveName, ...] = ("ce", "bce")
+MODEL_LABELS: dict[ObjectiveName, str] = {"ce": "cross-entropy", "bce": "BCE"}
+"""What the two models are called in text and figures."""
 ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
+THRESHOLD_NAMES: tuple[ThresholdName, ...] = ("half", "balanced_accuracy", "few_false_alarms")
 
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]

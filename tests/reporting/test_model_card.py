@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fakeface.core.files import read_json
-from fakeface.reporting.figures import NAMES
+from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES
 from stages.report import card
 from tests.checkout import PROJECT
 from tests.reported import images, write_results
@@ -54,16 +54,16 @@ def test_the_card_says(folder: Path, words: str) -> None:
 
 def test_the_cards_numbers_are_those_of_the_scores(folder: Path) -> None:
     text, found = card(folder / "metrics", folder / "params.yaml"), read_json(folder / "metrics/scores.json")
-    for name in ("ce", "bce"):
-        of = found[name]
+    for name in OBJECTIVE_NAMES:
+        model = found[name]
         for key in ("accuracy", "roc_auc", "average_precision", "equal_error_rate", "brier", "ece"):
-            low, high = of["intervals"][key]
-            assert f"{of['test'][key]:.3f} ({low:.3f} to {high:.3f})" in text
-        for goal, threshold in of["thresholds"].items():
-            row = next(line for line in text.splitlines() if line.startswith(f"| {NAMES[name]} | `{goal}`"))
+            low, high = model["intervals"][key]
+            assert f"{model['test'][key]:.3f} ({low:.3f} to {high:.3f})" in text
+        for goal, threshold in model["thresholds"].items():
+            row = next(line for line in text.splitlines() if line.startswith(f"| {MODEL_LABELS[name]} | `{goal}`"))
             shares = [threshold[key] for key in ("threshold", "recall", "false_positive_rate", "accuracy")]
             assert row.endswith(f"| {' | '.join(f'{share:.3f}' for share in shares)} |")
-        assert f"a temperature of {of['temperature']:.3f}" in text
+        assert f"a temperature of {model['temperature']:.3f}" in text
     assert found["comparison"]["sentence"] in text
 
 

@@ -6,6 +6,7 @@ import pytest
 from fakeface.core.records import SplitRecord
 from fakeface.scoring.baselines import BASELINES, baseline_p_fake, baseline_scores
 from fakeface.scoring.intervals import resample
+from fakeface.scoring.results import BaselineName, Score
 from tests.split_rows import image
 
 NUMBERS = count()
@@ -21,9 +22,9 @@ def rows(
     ]
 
 
-def scored(train: list[SplitRecord], test: list[SplitRecord]) -> dict[str, tuple[float, float]]:
+def scored(train: list[SplitRecord], test: list[SplitRecord]) -> dict[BaselineName, tuple[Score, Score]]:
     found = baseline_scores(train, test, resample([row.group for row in test], 100, seed=0))
-    return {name: (of["accuracy"], of["roc_auc"]) for name, of in found.items()}
+    return {name: (scores.accuracy, scores.roc_auc) for name, scores in found.items()}
 
 
 @pytest.mark.parametrize("tables", [(92, 190), (190, 92), (None, 92)], ids=str)
@@ -66,7 +67,9 @@ def test_single_files_are_not_learned_by_heart() -> None:
 def test_every_row_has_its_intervals() -> None:
     train = rows(20, 20)
     found = baseline_scores(train, train, resample([row.group for row in train], 100, seed=0))
-    for of in found.values():
-        low, high = of["intervals"]["accuracy"]
-        assert low < of["accuracy"] < high
-        assert of["intervals"]["roc_auc"] == [0.5, 0.5]
+    for scores in found.values():
+        assert scores.intervals.accuracy is not None
+        assert scores.accuracy is not None
+        low, high = scores.intervals.accuracy
+        assert low < scores.accuracy < high
+        assert scores.intervals.roc_auc == (0.5, 0.5)

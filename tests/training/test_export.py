@@ -29,12 +29,10 @@ TEMPERATURE = 1.7
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[ExportedClassifier, onnxruntime.InferenceSession]]:
     """Each objective's classifier, and the file it was exported to, for images of 32 px."""
     folder = tmp_path_factory.mktemp("exported")
-    pairs = {}
+    pairs: dict[str, tuple[ExportedClassifier, onnxruntime.InferenceSession]] = {}
     for objective, arch in zip(OBJECTIVE_NAMES, (LITE0, "resnet18"), strict=True):
         network = new_classifier(ModelParams(arch=arch, weights="imagenet" if arch == LITE0 else "random"), seed=0)
-        wrapped = ExportedClassifier(
-            network, OBJECTIVES["ce" if objective == "ce" else "bce"], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], TEMPERATURE
-        )
+        wrapped = ExportedClassifier(network, OBJECTIVES[objective], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], TEMPERATURE)
         export_onnx(wrapped, 32, folder / f"{objective}.onnx")
         session = onnxruntime.InferenceSession(folder / f"{objective}.onnx", providers=["CPUExecutionProvider"])
         pairs[objective] = wrapped, session
