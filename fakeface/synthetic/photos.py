@@ -61,7 +61,7 @@ def expose(light: Pixels, camera: Camera) -> Pixels:
 def sensor_noise(pixels: Pixels, camera: Camera) -> Pixels:
     """Noise (3, P, P), stronger in the dark and partly shared by the channels and by neighbours."""
     white = normal(np.random.default_rng(int(camera.noise_seed)), (4, *pixels.shape[1:]))
-    grain = blur(white[:3] + white[3], 0.5)
+    grain = blur(white[1:] + white[0], 0.5)
     return 1.05 * camera.noise * grain * (1.3 - 0.7 * pixels)
 
 
