@@ -18,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from fakeface.core.checkout import checkout_root
 from fakeface.core.files import read_json, read_rows, sha256_of
 from fakeface.core.records import LABEL_NAMES, SplitRecord
 from fakeface.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE
@@ -31,7 +32,7 @@ RunRecord = dict[str, Any]
 
 def repository() -> Path:
     """The user's own checkout, also while DVC runs an experiment in a temporary copy of it."""
-    return Path(os.environ.get("DVC_ROOT", Path(__file__).parent.parent)).resolve()
+    return checkout_root()
 
 
 def new_run_record(stage: str, params: dict[str, Any], sections: tuple[str, ...], device: dict[str, str]) -> RunRecord:
