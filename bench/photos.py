@@ -55,7 +55,8 @@ def new_workspace(options: Options, recipe: Path, changes: Changes, valid_share:
     index_params = load_params(paths.params, "index", index.IndexParams)
     index.run(work.photos, images, unread, paths.index_counts, index_params)
     if valid_share is None:
-        relate.run(work.photos, images, relations, unread, load_params(paths.params, "relate", relate.RelateParams))
+        relate_params = load_params(paths.params, "relate", relate.RelateParams)
+        relate.run(relate.Paths(images, relations, unread), work.photos, relate_params)
         split.run(images, relations, paths.split, unread, load_params(paths.params, "split", split.SplitParams))
     else:
         first_train = round(valid_share * options.images)
