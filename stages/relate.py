@@ -29,7 +29,7 @@ from fakeface.core.parallel import on_all_cores
 from fakeface.core.params import STRICT, DataParams, load_params
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord, RelationKind
 from fakeface.photos.images import read_indexed
-from fakeface.relations.cache import COMPARISON_KEY, Cache, open_cache, prune_caches
+from fakeface.relations.cache import Cache, ComparisonRecord, open_cache, prune_caches
 from fakeface.relations.features import Features, detect_features, mirror_features, pixels_digest
 from fakeface.relations.matching import connected_groups, count_shared_points
 from fakeface.relations.shortlist import FeatureTable, shortlist
@@ -53,6 +53,9 @@ class RelateParams:
     min_points: int = pydantic.Field(ge=4)
 
 
+CANDIDATE_COLUMNS = ["one", "other", "mirrored"]
+
+
 class Content(NamedTuple):
     """Bytes that one or more images have, and the first path of those."""
 
@@ -62,7 +65,7 @@ class Content(NamedTuple):
 
 def list_contents(images: pd.DataFrame) -> pd.DataFrame:
     """`sha256` and first `path` of each content, sorted by sha256."""
-    return images.groupby("sha256")["path"].min().reset_index()
+    return images[["sha256", "path"]].sort_values(["sha256", "path"]).drop_duplicates("sha256", ignore_index=True)
 
 
 def describe(content: Content, root: Path, cache: Cache, params: RelateParams) -> tuple[str, Features]:
@@ -92,8 +95,9 @@ def describe_all(
 
 def link_copies(images: pd.DataFrame, by: str, kind: RelationKind) -> pd.DataFrame:
     """Pairs of the first of all paths with the same value in the column `by` and each of the others."""
-    first = images.groupby(by)["path"].transform("min")
-    pairs = pd.DataFrame({"path_a": first, "path_b": images["path"], "kind": kind, "points": 0})
+    copies = images[images.duplicated(by, keep=False)]
+    first = copies.groupby(by)["path"].transform("min")
+    pairs = pd.DataFrame({"path_a": first, "path_b": copies["path"], "kind": kind, "points": 0})
     return pairs[pairs["path_a"] < pairs["path_b"]]
 
 
@@ -105,23 +109,32 @@ def count_points(candidates: pd.DataFrame, features: FeatureTable, max_scale: fl
         second = features.features(other)
         return count_shared_points(features.features(one), mirror_features(second) if mirrored else second, max_scale)
 
-    rows = candidates[["one", "other", "mirrored"]].itertuples(index=False, name=None)
+    rows = candidates[CANDIDATE_COLUMNS].itertuples(index=False, name=None)
     return list(on_all_cores(compare, rows, "compare", total=len(candidates)))
 
 
 def compare_pictures(pictures: pd.DataFrame, features: FeatureTable, cache: Cache, max_scale: float) -> pd.DataFrame:
     """The shortlist of pictures with the number of `points` that each pair shares, cached or computed."""
-    candidates = shortlist(features)
-    for name, picture in (("sha256_a", "one"), ("sha256_b", "other")):
-        candidates[name] = pictures["sha256"].take(candidates[picture].to_numpy()).to_numpy()
-    cached = cache.load_comparisons()
-    compared = candidates.merge(cached, how="left", on=COMPARISON_KEY)
+    sha256 = pictures["sha256"].to_list()
+    compared = shortlist(features).merge(read_comparisons(cache, sha256), how="left", on=CANDIDATE_COLUMNS)
     is_new = compared["points"].isna()
     if is_new.any():
         compared.loc[is_new, "points"] = count_points(compared[is_new], features, max_scale)
-        new = compared.loc[is_new, cached.columns].astype(cached.dtypes)
-        cache.store_comparisons(pd.concat([cached, new]))
-    return compared
+        new = compared[is_new].astype({"points": int}).itertuples(index=False, name=None)
+        cache.add_comparisons(ComparisonRecord(sha256[one], sha256[other], *result) for one, other, *result in new)
+    return compared.astype({"points": int})
+
+
+def read_comparisons(cache: Cache, sha256: list[str]) -> pd.DataFrame:
+    """The cached comparisons of the pictures with these digests: their positions `one` and `other`, `mirrored`, `points`."""
+    position = {digest: number for number, digest in enumerate(sha256)}
+    rows = (
+        (position[row.sha256_a], position[row.sha256_b], row.mirrored, row.points)
+        for row in cache.load_comparisons()
+        if row.sha256_a in position and row.sha256_b in position
+    )
+    types = {"one": int, "other": int, "mirrored": bool, "points": int}
+    return pd.DataFrame(rows, columns=list(types)).astype(types).drop_duplicates(CANDIDATE_COLUMNS)
 
 
 def link_related(compared: pd.DataFrame, pictures: pd.DataFrame, min_points: int) -> pd.DataFrame:

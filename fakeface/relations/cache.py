@@ -4,18 +4,16 @@ import io
 import os
 import shutil
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import starmap
-from operator import attrgetter
+from itertools import chain
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import cv2
 import numpy as np
-import pandas as pd
 import PIL
 
 import fakeface
@@ -38,11 +36,6 @@ class ComparisonRecord:
     points: int
 
 
-COMPARISON_KEY = ["sha256_a", "sha256_b", "mirrored"]
-COLUMNS = [*COMPARISON_KEY, "points"]
-COLUMN_TYPES = {"sha256_a": str, "sha256_b": str, "mirrored": bool, "points": int}
-
-
 @dataclass(frozen=True)
 class Cache:
     """Features of contents and comparisons of pairs of them, all computed with the same settings; damaged files are ignored."""
@@ -60,16 +53,12 @@ class Cache:
         with replacing(self._features_file(content)) as temporary, temporary.open("wb") as file:
             np.savez(file, pixels=pixels, points=features.points, descriptors=features.descriptors)
 
-    def load_comparisons(self) -> pd.DataFrame:
-        """One row per ComparisonRecord."""
-        rows: list[tuple[Any, ...]] = []
+    def load_comparisons(self) -> Iterator[ComparisonRecord]:
         with suppress(OSError, FakefaceError):
-            rows.extend(map(attrgetter(*COLUMNS), each_row(self._comparisons_file, ComparisonRecord)))
-        return pd.DataFrame(rows, columns=COLUMNS).astype(COLUMN_TYPES).drop_duplicates(COMPARISON_KEY)
+            yield from each_row(self._comparisons_file, ComparisonRecord)
 
-    def store_comparisons(self, comparisons: pd.DataFrame) -> None:
-        rows = comparisons.sort_values(COMPARISON_KEY)[COLUMNS].itertuples(index=False, name=None)
-        write_rows(self._comparisons_file, ComparisonRecord, starmap(ComparisonRecord, rows))
+    def add_comparisons(self, new: Iterable[ComparisonRecord]) -> None:
+        write_rows(self._comparisons_file, ComparisonRecord, chain(self.load_comparisons(), new))
 
     def _features_file(self, content: str) -> Path:
         return self.folder / f"{content}.npz"
@@ -95,7 +84,8 @@ def prune_caches(parent: Path, current: Cache) -> list[str]:
     last_use = {folder: folder.stat().st_mtime for folder in parent.iterdir() if folder.is_dir() and not folder.is_symlink()}
     by_last_use = sorted(last_use, key=lambda folder: (folder == current.folder, last_use[folder]), reverse=True)
     oldest = time.time() - MAX_AGE_DAYS * 24 * 3600
-    unused = [folder for rank, folder in enumerate(by_last_use) if rank >= MAX_FOLDERS or last_use[folder] < oldest]
+    others = [(rank, folder) for rank, folder in enumerate(by_last_use) if folder != current.folder]
+    unused = [folder for rank, folder in others if rank >= MAX_FOLDERS or last_use[folder] < oldest]
     for folder in unused:
         shutil.rmtree(folder)
     return [folder.name for folder in unused]

@@ -32,9 +32,9 @@ NEIGHBOURS = 6
 PARTNERS = 4
 """The pairs with most votes that each image has on the shortlist, once as their first and once as their second image."""
 
-BUCKET, CELL = 2**14, 2**9
+BUCKET, CELL = 2**13, 2**9
 """Keypoints per centre on the first and on the second level, on average."""
-LARGEST = 8
+LARGEST = 4
 """Times that size: what is larger, as of a watermark that all images have, is cut into parts of so many."""
 
 NEAR_PAIR = np.dtype([("first", np.int64), ("second", np.int64), ("mirrored", np.bool_), ("closeness", np.float32)])
@@ -163,7 +163,6 @@ def _drawn(values: Integers, share: int) -> Integers:
 def _equal(labels: Integers, largest: int) -> Iterator[Integers]:
     """The positions of each label in turn, at most `largest` at a time."""
     order = np.argsort(labels, kind="stable")
-    bounds = [0, *np.flatnonzero(np.diff(labels[order])) + 1, len(order)]
-    for start, stop in pairwise(bounds):
+    for start, stop in pairwise([0, *np.cumsum(np.bincount(labels)).tolist()]):
         for part in range(start, stop, largest):
             yield order[part : min(part + largest, stop)]
