@@ -1,9 +1,15 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from fakeface.relations.features import Features, detect_features, mirror_features, pixels_digest
 from fakeface.relations.matching import count_shared_points
+from tests.conftest import ROOT
+from tests.processors import PROCESSORS, needs_wide_instructions
 
 PX, KEYPOINTS, MAX_SCALE = 450, 800, 2.0
 
@@ -75,3 +81,24 @@ def test_a_digest_tells_pixels_and_shape() -> None:
     turned = Image.frombytes("RGB", (6, 4), image.tobytes())
     assert len({pixels_digest(image), pixels_digest(other), pixels_digest(turned)}) == 3
     assert pixels_digest(image) == pixels_digest(image.copy())
+
+
+FEATURES_DIGEST = """
+from hashlib import sha256
+from tests.relations.test_features import features, textured
+
+keypoints = features(textured(0))
+print(len(keypoints.points), sha256(keypoints.points.tobytes() + keypoints.descriptors.tobytes()).hexdigest())
+"""
+
+
+@needs_wide_instructions
+def test_features_are_the_same_bytes_whatever_the_processor() -> None:
+    ours, theirs = (
+        subprocess.run(
+            [sys.executable, "-c", FEATURES_DIGEST], cwd=ROOT, env=os.environ | environment, capture_output=True, check=True
+        ).stdout
+        for environment in ({}, PROCESSORS["opencv"])
+    )
+    assert int(ours.split()[0]) > 100
+    assert ours == theirs
