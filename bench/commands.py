@@ -115,11 +115,11 @@ def outs(stage: dict[str, Any]) -> list[str]:
 
 
 def copied_project(scratch: Path) -> Path:
-    """What Git tracks or would track, without results, in a repository of its own."""
+    """What Git tracks or would track, without locks, in a repository of its own."""
     folder = Path(mkdtemp(dir=scratch))
     listed = output_of("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     for file in listed:
-        if (PROJECT / file).is_file() and not file.endswith("dvc.lock") and not file.startswith("metrics/"):
+        if (PROJECT / file).is_file() and not file.endswith("dvc.lock"):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / file, folder / file)
     output_of("git", "init", "--quiet", cwd=folder)

@@ -36,7 +36,7 @@ class Workspace:
     @property
     def paths(self) -> train.Paths:
         names = ("packed", "split.csv", "stats.json", "index.json", "model", "metrics.json", "history.csv", "params.yaml")
-        return train.Paths(*(self.root / name for name in names))
+        return train.Paths("ce", *(self.root / name for name in names))
 
     @property
     def pack_params(self) -> pack.PackParams:
@@ -53,10 +53,12 @@ def new_workspace(options: Options, recipe: Path, changes: Changes, valid_share:
     link_photos(options, work.photos)
     write_params(paths.params, recipe, {"data": {"root": str(work.photos)}, "model": {"weights": "random"}} | changes)
     index_params = load_params(paths.params, "index", index.IndexParams)
-    index.run(work.photos, images, unread, paths.index_counts, index_params)
+    index.run(index.Paths(images, unread, paths.index_counts), work.photos, index_params)
     if valid_share is None:
-        relate.run(work.photos, images, relations, unread, load_params(paths.params, "relate", relate.RelateParams))
-        split.run(images, relations, paths.split, unread, load_params(paths.params, "split", split.SplitParams))
+        relate_params = load_params(paths.params, "relate", relate.RelateParams)
+        relate.run(relate.Paths(images, relations, unread), work.photos, relate_params)
+        split_paths = split.Paths(images, relations, paths.split, unread)
+        split.run(split_paths, load_params(paths.params, "split", split.SplitParams))
     else:
         first_train = round(valid_share * options.images)
         write_rows(paths.split, SplitRecord, (_on_a_side(row, first_train) for row in read_rows(images, ImageRecord)))
@@ -73,9 +75,9 @@ def _on_a_side(record: ImageRecord, first_train: int) -> SplitRecord:
 def link_photos(options: Options, folder: Path) -> None:
     """Links in folder/{real,fake}, half of `options.images` each; photos come again where there are fewer."""
     root = options.photos or _drawn(options)
-    found = sorted(index.candidates(root), key=lambda one: one.path)
+    candidates = sorted(index.find_candidates(root), key=lambda candidate: candidate.path)
     for label, name in enumerate(("real", "fake")):
-        paths = [(root / one.path).resolve() for one in found if one.label == label]
+        paths = [(root / candidate.path).resolve() for candidate in candidates if candidate.label == label]
         (folder / name).mkdir(parents=True)
         for number in range(label, options.images if paths else 0, 2):  # `index` tells that a class is missing
             path = paths[number // 2 % len(paths)]

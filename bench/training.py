@@ -2,8 +2,10 @@
 
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any
@@ -16,14 +18,18 @@ from bench.photos import NOTEBOOK_RECIPE, Workspace, new_workspace, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternating, timed
 from bench.trainings import BareTraining, FilesTraining, return_freed_memory
 from fakeface import tracking
-from fakeface.commands.predict import judged
 from fakeface.core.params import read_yaml
-from fakeface.detector import load_detector
-from fakeface.scoring.scores import roc_auc
-from fakeface.training.checkpoint import resume_folder
-from fakeface.training.devices import Device, DeviceName, chosen_device, description, keep_freed_memory
-from fakeface.training.fit import Recipe, Trainer
+from fakeface.core.records import EpochRecord
+from fakeface.detector import load_detector, score_image
+from fakeface.photos.images import read_image
+from fakeface.scoring.scores import point_estimate, roc_auc
+from fakeface.training.batches import to_tensors
+from fakeface.training.checkpoint import open_checkpoints
+from fakeface.training.devices import Device, DeviceName, device_tags, keep_freed_memory, select_device
+from fakeface.training.fit import fit, new_network, train_epoch
+from fakeface.training.optimization import new_optimizer
 from fakeface.training.packed import PackedSide, load_side
+from fakeface.training.recipe import Recipe
 from stages import pack, train
 
 VALID_SHARE = 0.2
@@ -45,10 +51,10 @@ def gpu(options: Options) -> Result:
 
 def _epochs(part: str, options: Options, device_name: DeviceName, of_notebook: float, of_limit: float) -> Result:
     work, recipe, device = _prepared(options, device_name)
-    trainer = Trainer(recipe, device, *_sides(work))
-    bare = BareTraining(recipe, device, len(trainer.train_labels), len(trainer.valid_labels), work.pack_params.eval_px)
+    train_count, valid_count = (len(side.records) for side in _sides(work))
+    bare = BareTraining(recipe, device, train_count, valid_count, work.pack_params.eval_px)
     again = partial(pack.run, pack.Paths(work.paths.split, work.root / "again"), work.photos, work.pack_params)
-    with own_epochs(work, trainer) as own_epoch:
+    with own_epochs(work, recipe, device) as own_epoch:
         contenders: dict[str, Go] = {
             "fakeface": partial(_after, keep_freed_memory, own_epoch),
             "notebook": partial(_after, return_freed_memory, timed, FilesTraining(work, recipe, device, simple=False).epoch),
@@ -68,20 +74,22 @@ def _epochs(part: str, options: Options, device_name: DeviceName, of_notebook: f
             Goal("fakeface", "limit", at_least=of_limit),
             Goal("simple", "limit"),
         ],
-        _facts(trainer),
-        len(trainer.train_labels),
+        _facts(work, device),
+        train_count,
     )
 
 
 def profile(options: Options) -> Result:
     """Which operations an epoch's training spends its time in, as torch's profiler tells it."""
     work, recipe, device = _prepared(options, "auto")
-    trainer = Trainer(recipe, device, *_sides(work))
+    train_side, valid_side = _sides(work)
+    network = new_network(recipe, device, valid_side.images.shape[1])
+    optimizer, train_set = new_optimizer(network, recipe.train), to_tensors(train_side, device)
     epochs = count(1)
 
     def shares() -> Measures:
         with torch.profiler.profile() as profiled:
-            trainer.train_epoch(next(epochs))
+            train_epoch(network, optimizer, train_set, recipe, device, next(epochs))
         own = "self_device_time_total" if device.is_cuda else "self_cpu_time_total"
         own_us = {event.key: float(getattr(event, own)) for event in profiled.key_averages()}
         return {name: 100 * us / sum(own_us.values()) for name, us in sorted(own_us.items(), key=lambda event: -event[1])}
@@ -92,7 +100,7 @@ def profile(options: Options) -> Result:
         "profile",
         f"Percent of the time of an epoch's training steps, {_network(recipe)}, by operation.",
         {name: {"percent": rows[name]} for name in longest},
-        sizes=_facts(trainer),
+        sizes=_facts(work, device),
     )
 
 
@@ -132,10 +140,10 @@ def _training_in(work: Workspace, name: str) -> Go:
 
     def trained() -> Measures:
         write_params(work.paths.params, work.paths.params, {"train": {"precision": name, "seed": next(seeds)}})
-        measures = timed(train.run, "train_ce", "ce", work.paths)
-        detector, test = load_detector(work.paths.model), work.records("test")
-        p_fake = [judged(work.photos / record.path, [detector], "half").p_fake["ce"] for record in test]
-        auc = roc_auc(np.array([record.label for record in test]), np.array(p_fake))
+        measures = timed(train.run, work.paths, train.read_recipe(work.paths))
+        detectors, test = {"ce": load_detector(work.paths.model)}, work.records("test")
+        p_fake = [score_image(read_image(work.photos / record.path), detectors)["ce"].p_fake for record in test]
+        auc = point_estimate(roc_auc, np.array([record.label for record in test]), np.array(p_fake))
         return measures | {"auc": float("nan") if auc is None else auc}
 
     return trained
@@ -151,7 +159,7 @@ def _prepared(options: Options, device_name: DeviceName) -> tuple[Workspace, Rec
         "patience": options.rounds,
     }
     work = new_workspace(options, options.recipe or NOTEBOOK_RECIPE, {"train": changes}, VALID_SHARE)
-    return work, train.read_recipe("ce", work.paths), chosen_device(device_name, "auto")
+    return work, train.read_recipe(work.paths), select_device(device_name, "auto")
 
 
 def _after(setting: Callable[[], None], go: Callable[..., Measures], *arguments: Any) -> Measures:
@@ -164,34 +172,57 @@ def _sides(work: Workspace) -> tuple[PackedSide, PackedSide]:
     return load_side(work.paths.packed, work.paths.split, "train"), load_side(work.paths.packed, work.paths.split, "valid")
 
 
-def _facts(trainer: Trainer) -> dict[str, Any]:
-    told = {name: description(trainer.device)[f"device.{name}"] for name in ("type", "precision", "threads")}
-    return {"train": len(trainer.train_labels), "valid": len(trainer.valid_labels)} | told
+def _facts(work: Workspace, device: Device) -> dict[str, Any]:
+    counts = {side: len(work.records(side)) for side in ("train", "valid")}
+    return counts | {name: device_tags(device)[f"device.{name}"] for name in ("type", "precision", "threads")}
 
 
 def _network(recipe: Recipe) -> str:
     return f"{recipe.model.arch} at {recipe.augment.crop_px} px"
 
 
-@contextmanager
-def own_epochs(work: Workspace, trainer: Trainer) -> Iterator[Go]:
-    """Each call is the next epoch as `train` runs it, its checkpoint kept and MLflow told."""
-    params, sections = read_yaml(work.paths.params), train.LOGGED_SECTIONS
-    record = tracking.new_run_record("train_ce", params, sections, description(trainer.device))
-    with (
-        resume_folder(work.root, "train_ce", "bench") as kept,
-        tracking.live_run(record, work.paths.split) as live_run,
-    ):
-        progress = train.Progress(trainer, kept, record)
-        epochs = progress.remaining()
+class _EpochDoneError(Exception):
+    """Ends a training after one epoch, as a kill would."""
 
-        def told_epoch() -> None:
-            print(train.epoch_line(next(epochs), progress), file=sys.stderr)
-            live_run.log_epochs()
+
+@dataclass
+class _OneEpoch:
+    """A log that measures one epoch, with the logging of it, and ends the training."""
+
+    log: train.Log
+    is_first: bool
+    started: float = 0.0
+    elapsed_s: float = 0.0
+
+    def start(self, run_record: dict[str, Any]) -> None:
+        if self.is_first:
+            self.log.start(run_record)
+        self.log.live_run.run_record = run_record
+        self.started = time.perf_counter()
+
+    def log_epoch(self, epoch: EpochRecord, *, is_best: bool) -> None:
+        self.log.log_epoch(epoch, is_best=is_best)
+        self.elapsed_s = time.perf_counter() - self.started
+        raise _EpochDoneError
+
+
+@contextmanager
+def own_epochs(work: Workspace, recipe: Recipe, device: Device) -> Iterator[Go]:
+    """Each call is the next epoch as `train` runs it, with checkpoint and log, resumed from the one before."""
+    train_side, valid_side = _sides(work)
+    params, tags = read_yaml(work.paths.params), device_tags(device)
+    new_record = tracking.new_run_record("train_ce", params, train.LOGGED_SECTIONS, tags)
+    numbers = count()
+    with open_checkpoints(work.root, "train_ce", "bench") as checkpoints, tracking.live_run() as live_run:
+        log = train.Log("train_ce", live_run, work.paths.split)
 
         def measured() -> Measures:
-            measures = timed(told_epoch)
-            last = record["epochs"][-1]
-            return measures | {lap: last[lap] for lap in LAPS} | {"log_s": measures["s"] - last["epoch_s"]}
+            one_epoch = _OneEpoch(log, is_first=next(numbers) == 0)
+            with redirect_stdout(sys.stderr), suppress(_EpochDoneError):
+                fit(recipe, device, train_side, valid_side, checkpoints, new_record, one_epoch)
+            last = live_run.run_record["epochs"][-1]
+            return (
+                {"s": one_epoch.elapsed_s} | {lap: last[lap] for lap in LAPS} | {"log_s": one_epoch.elapsed_s - last["epoch_s"]}
+            )
 
         yield measured

@@ -16,9 +16,11 @@ from tqdm import tqdm
 from bench.photos import Workspace
 from fakeface.core.records import SplitRecord
 from fakeface.training.augmentation import AugmentParams
+from fakeface.training.batches import EVAL_BATCH_SIZE
 from fakeface.training.devices import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, Device
-from fakeface.training.fit import EVAL_BATCH_SIZE, Recipe, new_optimizer
 from fakeface.training.network import new_classifier
+from fakeface.training.optimization import new_optimizer
+from fakeface.training.recipe import Recipe
 from fakeface.training.torchvision_ops import import_torchvision
 
 NOTEBOOK_WORKERS = 4

@@ -23,9 +23,10 @@ from fakeface.core.files import write_json
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.records import OBJECTIVE_NAMES, SplitRecord
 from fakeface.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, Detector, load_detector
-from fakeface.training.fit import Recipe
-from fakeface.training.network import ExportedClassifier, export_onnx, new_classifier
-from stages.infer import scored
+from fakeface.training.export import ExportedClassifier, export_onnx
+from fakeface.training.network import new_classifier
+from fakeface.training.recipe import Recipe
+from stages.infer import score_record
 from stages.train import read_recipe
 
 VERDICT_S = 1.0
@@ -37,7 +38,7 @@ def verdict(options: Options) -> Result:
     """One photo by both models in a new process, against importing torch and torchvision alone."""
     work, recipe = _with_models(options, OFFLINE_RECIPE)
     photo = work.photos / work.records("train")[0].path
-    predict = (sys.executable, "-m", "fakeface.commands.predict", photo, "--models", work.root, "--params", work.paths.params)
+    predict = (sys.executable, "-m", "fakeface", "predict", photo, "--models", work.root, "--params", work.paths.params)
     contenders: dict[str, Go] = {
         "fakeface": partial(timed, output_of, *predict),
         "importing torch, torchvision": partial(timed, output_of, sys.executable, "-c", IMPORT_TORCH),
@@ -45,7 +46,7 @@ def verdict(options: Options) -> Result:
     }
     return Result(
         "verdict",
-        f"`python -m fakeface.commands.predict photo.jpg`, {recipe.model.arch} at {work.pack_params.eval_px} px, both models.",
+        f"`fakeface predict photo.jpg`, {recipe.model.arch} at {work.pack_params.eval_px} px, both models.",
         alternating("verdict", contenders, options.rounds),
         [Goal("fakeface", at_most=VERDICT_S), Goal("fakeface", "importing torch, torchvision")],
     )
@@ -101,7 +102,7 @@ def _many(options: Options, part: str, usual_recipe: Path) -> Result:
 def _with_models(options: Options, usual_recipe: Path) -> tuple[Workspace, Recipe]:
     """Photos, and both model folders with random weights, which cost what trained ones do."""
     work = new_workspace(options, options.recipe or usual_recipe, {}, valid_share=0)
-    recipe, px = read_recipe("ce", work.paths), work.pack_params.eval_px
+    recipe, px = read_recipe(work.paths), work.pack_params.eval_px
     network = work.root / NETWORK_FILE
     export_onnx(ExportedClassifier(new_classifier(recipe.model, 0), recipe.objective, recipe.mean, recipe.std), px, network)
     for name in OBJECTIVE_NAMES:
@@ -113,14 +114,14 @@ def _with_models(options: Options, usual_recipe: Path) -> tuple[Workspace, Recip
 
 
 def _inferred(work: Workspace, records: list[SplitRecord], detectors: dict[str, Detector]) -> None:
-    for _ in on_all_cores(partial(scored, root=work.photos, detectors=detectors), records, "infer"):
+    for _ in on_all_cores(partial(score_record, root=work.photos, detectors=detectors), records, "infer"):
         pass
 
 
 def _predicted(work: Workspace, records: list[SplitRecord]) -> None:
     photos = [work.photos / record.path for record in records]
     with redirect_stdout(io.StringIO()):
-        predict.run(photos, work.root, "half", None, as_json=False)
+        predict.run(photos, models=work.root, threshold="half", params=None, figure=None, as_json=False)
 
 
 def _bare_networks(detectors: dict[str, Detector], batch: NDArray[np.uint8], count: int) -> None:

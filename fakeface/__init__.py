@@ -13,3 +13,5 @@
 
 Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > detector > photos > core.
 """
+
+__version__ = "0.1.0"

@@ -1,15 +1,19 @@
 """A trained classifier as it is used: an exported network and what it was made for, without torch."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
+from fakeface.core.records import OBJECTIVE_NAMES
+from fakeface.photos.images import fit
 
 WEIGHTS_FILE, NETWORK_FILE, CARD_FILE, RUN_FILE = "weights.safetensors", "network.onnx", "model.json", "run.json"
 BATCH_SIZE = 16
@@ -36,6 +40,36 @@ class Detector:
         ]
         p_fake, logits = (np.concatenate(part).astype(np.float64) for part in zip(*parts, strict=True))
         return p_fake, logits
+
+
+class Score(NamedTuple):
+    """What one model makes of one image: its calibrated p_fake and its logits (2,)."""
+
+    p_fake: float
+    logits: NDArray[np.float64]
+
+
+def score_image(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, Score]:
+    """Each detector's score of an RGB image of any size, by the detectors' names: the one way from a photo to a verdict.
+
+    A network sees one image at a time, so no score depends on an image's neighbours; larger batches are no faster on CPUs.
+    """
+    fitted = {px: fit(image, px)[np.newaxis] for px in {detector.image_px for detector in detectors.values()}}
+    outputs = {name: detector.scores(fitted[detector.image_px]) for name, detector in detectors.items()}
+    return {name: Score(float(p_fake[0]), logits[0]) for name, (p_fake, logits) in outputs.items()}
+
+
+def load_detectors(models: Path, threads: int | None = None) -> dict[str, Detector]:
+    """The detectors in the folders ce and bce of `models`, by objective.
+
+    Raises:
+        FakefaceError: as `load_detector`, and where a folder holds the other objective's model.
+    """
+    detectors: dict[str, Detector] = {name: load_detector(models / name, threads) for name in OBJECTIVE_NAMES}
+    for name, detector in detectors.items():
+        if detector.objective != name:
+            raise FakefaceError(f"{models / name / CARD_FILE}: objective: {detector.objective!r}: expected {name!r}")
+    return detectors
 
 
 def load_detector(folder: Path, threads: int | None = None) -> Detector:

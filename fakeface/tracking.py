@@ -1,8 +1,8 @@
-"""What MLflow is told: the only module that imports it.
+"""Logging to MLflow: the only module that imports it.
 
-A training's run record (run.json in its model folder) holds all that a run shows, so a run that the store does not know,
-or lost the end of, is made whole from it. Nothing here ever ends a training: what cannot be told is a warning, and
-`report` tells it later.
+A training's run record (run.json in its model folder) holds all that its MLflow run shows, so a run that is missing from
+the store, or incomplete there, is restored from it. Nothing here ever ends a training: what cannot be logged is a warning,
+and `report` logs it later.
 """
 
 import os
@@ -18,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from fakeface.core.checkout import checkout_root
 from fakeface.core.files import read_json, read_rows, sha256_of
 from fakeface.core.records import LABEL_NAMES, SplitRecord
 from fakeface.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE
@@ -31,11 +32,11 @@ RunRecord = dict[str, Any]
 
 def repository() -> Path:
     """The user's own checkout, also while DVC runs an experiment in a temporary copy of it."""
-    return Path(os.environ.get("DVC_ROOT", Path(__file__).parent.parent)).resolve()
+    return checkout_root()
 
 
 def new_run_record(stage: str, params: dict[str, Any], sections: tuple[str, ...], device: dict[str, str]) -> RunRecord:
-    """What is known of a training as it starts; `params` are all of params.yaml, of which `sections` are told."""
+    """The record of a training as it starts; of `params`, all of params.yaml, the `sections` are logged."""
     flat = {f"{section}.{key}": value for section in sections for key, value in params[section].items()}
     return {
         "training_id": uuid.uuid4().hex,
@@ -60,14 +61,28 @@ def _provenance(stage: str) -> dict[str, str]:
 
 
 class LiveRun:
-    """A training's run while it trains; after the first failure it stays silent, and `report` completes it."""
+    """The run of a training under way; after the first failure nothing more is logged, and `report` completes it."""
 
-    def __init__(self, run_record: RunRecord, run_id: str | None) -> None:
-        self.run_record, self.run_id = run_record, run_id
+    def __init__(self) -> None:
+        self.run_record: RunRecord = {}
+        self.run_id: str | None = None
         self.logged_epochs = 0
 
+    def start(self, run_record: RunRecord, split: Path) -> None:
+        """Start the run of this record, or go on with it, with system metrics."""
+        self.run_record = run_record
+        mlflow = _mlflow()
+        try:
+            with _store_lock():
+                run_id = _find_run(run_record) or _new_run(run_record)
+                _log_datasets(run_id, split)
+            mlflow.start_run(run_id=run_id, log_system_metrics=True)
+            self.run_id = run_id
+        except Exception as error:  # noqa: BLE001 - tracking must never end a training
+            _warn(error)
+
     def log_epochs(self) -> None:
-        """Tell the epochs that the record has and the run has not."""
+        """Log the epochs that the record has and the run has not."""
         self._attempt(lambda run_id: _log_epochs(run_id, self.run_record["epochs"][self.logged_epochs :]))
         self.logged_epochs = len(self.run_record["epochs"])
 
@@ -85,20 +100,10 @@ class LiveRun:
 
 
 @contextmanager
-def live_run(run_record: RunRecord, split: Path) -> Iterator[LiveRun]:
-    """The MLflow run of a training that starts or resumes, with system metrics; it ends with the block."""
-    mlflow = _mlflow()
+def live_run() -> Iterator[LiveRun]:
+    """A run to be started within the block, and ended with it."""
     try:
-        with _alone():
-            run_id = _find_run(run_record) or _new_run(run_record)
-            _log_datasets(run_id, split)
-        mlflow.start_run(run_id=run_id, log_system_metrics=True)
-    except Exception as error:  # noqa: BLE001 - tracking must never end a training
-        _warn(error)
-        run_id = None
-    live = LiveRun(run_record, run_id)
-    try:
-        yield live
+        yield LiveRun()
     except BaseException:
         _end_run("FAILED")
         raise
@@ -115,7 +120,7 @@ def _end_run(status: str) -> None:
 def publish_evaluation(
     model_folder: Path, split: Path, metrics: dict[str, float], files: list[Path], tags: dict[str, str]
 ) -> None:
-    """Tell a training's run its test scores, figures and tables; a run that is not there is restored first."""
+    """Log test scores, figures and tables to a training's run; a run that the store does not have is restored first."""
     run_record = read_json(model_folder / RUN_FILE)
     try:
         client = _client()
@@ -159,7 +164,7 @@ def _log_epochs(run_id: str, epochs: list[dict[str, Any]]) -> None:
 
 
 def _complete(run_id: str, run_record: RunRecord, model_folder: Path) -> None:
-    """Tell all that the record holds; what the run has already is only said again."""
+    """Log all that the record holds; logging again what the run has already does no harm."""
     _log_epochs(run_id, run_record["epochs"])
     best = run_record["epochs"][run_record["best_epoch"] - 1]
     summary = {f"best_{name}": best[name] for name in ("epoch", "valid_loss", "valid_accuracy")} | run_record["memory"]
@@ -170,7 +175,7 @@ def _complete(run_id: str, run_record: RunRecord, model_folder: Path) -> None:
 
 
 def _log_model(run_id: str, folder: Path) -> None:
-    """The exported network as an MLflow model: no pickle in it; uint8 photos in, p_fake and logits out."""
+    """The exported network as an MLflow model, without pickle: uint8 images in, p_fake and logits out."""
     import numpy as np
     import onnx
 
@@ -178,9 +183,9 @@ def _log_model(run_id: str, folder: Path) -> None:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    side = read_json(folder / CARD_FILE)["image_px"]
+    px = read_json(folder / CARD_FILE)["image_px"]
     signature = ModelSignature(
-        Schema([TensorSpec(np.dtype(np.uint8), (-1, side, side, 3), "images")]),
+        Schema([TensorSpec(np.dtype(np.uint8), (-1, px, px, 3), "images")]),
         Schema([TensorSpec(np.dtype(np.float32), (-1,), "p_fake"), TensorSpec(np.dtype(np.float32), (-1, 2), "logits")]),
     )
     active = mlflow.active_run()
@@ -191,7 +196,7 @@ def _log_model(run_id: str, folder: Path) -> None:
             onnx.load(folder / NETWORK_FILE),
             name="model",
             signature=signature,
-            input_example={"images": np.zeros((1, side, side, 3), np.uint8)},
+            input_example={"images": np.zeros((1, px, px, 3), np.uint8)},
             pip_requirements=MODEL_REQUIREMENTS,
             onnx_execution_providers=["CPUExecutionProvider"],
         )
@@ -214,7 +219,7 @@ def _log_datasets(run_id: str, split: Path) -> None:
         members = [(row.path, LABEL_NAMES[row.label], row.difficulty) for row in rows if row.side == side]
         table = pd.DataFrame(members, columns=["path", "label", "difficulty"])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow's remark that a path is a path in two ways
+            warnings.simplefilter("ignore")  # MLflow's warning that a path can be two kinds of source
             dataset = mlflow.data.from_pandas(table, source=str(split), targets="label", name=side, digest=digest)
         tag = mlflow.entities.InputTag("mlflow.data.context", context)
         inputs.append(mlflow.entities.DatasetInput(dataset._to_mlflow_entity(), [tag]))
@@ -230,9 +235,9 @@ def _ended_ms(run_record: RunRecord) -> int:
 
 
 def _experiment_id() -> str:
-    """The experiment, made on first use; its artifacts lie beside the database, not in a copy of the checkout that goes."""
+    """The experiment, created on first use; its artifacts lie beside the database, not in a temporary copy of the checkout."""
     client = _client()
-    with _alone():
+    with _store_lock():
         experiment = client.get_experiment_by_name(NAME)
         if experiment is not None:
             return str(experiment.experiment_id)
@@ -241,14 +246,14 @@ def _experiment_id() -> str:
 
 
 def _client() -> Any:
-    """A client whose store exists: concurrent first connections to a new database crash in its migration, so one at a time."""
+    """A client whose store exists: concurrent first connections to a new database crash in its migration, so they queue."""
     mlflow = _mlflow()
-    with _alone():
+    with _store_lock():
         return mlflow.MlflowClient()
 
 
-def _alone() -> FileLock:
-    """Held while a store may be made, by one process at a time, as often as it likes."""
+def _store_lock() -> FileLock:
+    """To be held while the store may be created; a process that holds it may acquire it again."""
     return FileLock(repository() / ".mlflow.lock", is_singleton=True)
 
 
@@ -269,4 +274,4 @@ def _mlflow() -> Any:
 
 def _warn(error: Exception) -> None:
     reason = " ".join(str(error).split())[:300]
-    print(f"warning: MLflow at {os.environ['MLFLOW_TRACKING_URI']}: {reason}; `report` will tell it the rest", file=sys.stderr)
+    print(f"warning: MLflow at {os.environ['MLFLOW_TRACKING_URI']}: {reason}; `report` will log the rest", file=sys.stderr)

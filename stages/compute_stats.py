@@ -1,7 +1,7 @@
 """Mean and deviation per channel over the train images.
 
 reads   IMAGES, the packed train images, uint8 (N, px, px, 3)
-does    adds up whole numbers, a few images at a time, and divides once
+does    sums integers, a few images at a time, and divides once
 writes  STATS: {"mean": [r, g, b], "std": [r, g, b], "images": N}, scaled to 0..1
 """
 
@@ -20,7 +20,7 @@ from fakeface.core.files import write_json
 
 CHUNK_IMAGES = 32
 EXACT_ROWS = 256
-"""So many values of 8 bits fit a sum of 16 bits, and their squares one of 32."""
+"""So many 8-bit values can be summed in 16 bits without overflow, and their squares in 32."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ChannelStats:
 
 
 def channel_stats(chunks: Iterable[npt.NDArray[np.uint8]]) -> ChannelStats:
-    """Statistics of uint8 images (n, height, width, 3) that arrive in chunks: whole-number sums, each divided once."""
+    """Statistics of uint8 images (n, height, width, 3) that come in chunks: integer sums, each divided once."""
     sums, squares = np.zeros((2, 3), np.uint64)
     pixels = images = 0
     for chunk in chunks:
@@ -51,7 +51,7 @@ def channel_stats(chunks: Iterable[npt.NDArray[np.uint8]]) -> ChannelStats:
             wide = narrow.astype(np.uint32)
             sums += _per_channel(np.add.reduce(narrow, axis=0, dtype=np.uint16))
             squares += _per_channel(np.einsum("ij,ij->j", wide, wide))
-    # Whole numbers until the one division: squares minus the squared mean would cancel digits in floating point.
+    # Integers until the one division: in floating point, the mean square minus the squared mean would cancel digits.
     exact = [(int(total), int(total_of_squares)) for total, total_of_squares in zip(sums, squares, strict=True)]
     return ChannelStats(
         mean=[total / (255 * pixels) for total, _ in exact],
@@ -60,8 +60,8 @@ def channel_stats(chunks: Iterable[npt.NDArray[np.uint8]]) -> ChannelStats:
     )
 
 
-def chunks_of(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
-    """Images of a .npy file, a few at a time; the file is mapped anew for each, so that pages already read are let go.
+def read_chunks(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
+    """The images of a .npy file, a few at a time; the file is mapped anew for each chunk, to release the pages already read.
 
     Raises:
         FakefaceError: the file holds no images.
@@ -80,7 +80,7 @@ def chunks_of(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
 
 
 def run(paths: Paths) -> None:
-    write_json(paths.stats, asdict(channel_stats(chunks_of(paths.images))))
+    write_json(paths.stats, asdict(channel_stats(read_chunks(paths.images))))
 
 
 def main(argv: list[str]) -> None:

@@ -1,13 +1,11 @@
 """Find the images, read their labels, reject what cannot be used.
 
-reads   ROOT, a folder of photos in one of the layouts below; params.yaml: index
-does    hashes each file's bytes, shows that they decode, and takes the label from name and folder
+reads   the photos in data.root, a folder in one of the layouts below; params.yaml: data, index
+does    hashes the bytes of each file, makes sure that they decode, and takes the label from the folder and the file's name
 writes  IMAGES, a row per usable image; REJECTED, a row per file that cannot be used, with the reason; METRICS, counts
 """
 
-import argparse
 import os
-import posixpath
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,19 +13,20 @@ from dataclasses import dataclass
 from functools import partial
 from glob import iglob
 from hashlib import sha256
-from itertools import chain, islice, product
+from itertools import product
 from pathlib import Path, PurePosixPath
-from sqlite3 import Connection
-from typing import Literal
+from typing import Annotated, Literal
 
+import pandas as pd
 import pydantic
 
+from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import FakefaceError, run_as_command
-from fakeface.core.files import write_json, write_rows
+from fakeface.core.files import write_json
+from fakeface.core.frames import frame_of, write_table
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import STRICT, load_params
-from fakeface.core.records import FAKE, LABEL_NAMES, PARTS, REAL, Bit, ImageRecord, RejectedRecord
-from fakeface.core.tables import keep, kept, temporary_tables
+from fakeface.core.params import STRICT, DataParams, load_params
+from fakeface.core.records import DIFFICULTIES, FAKE, LABEL_NAMES, PARTS, REAL, Bit, ImageRecord, RejectedRecord
 from fakeface.photos.images import ImageError, image_facts, read_image_bytes
 
 Subset = Literal["training", "test", ""]
@@ -35,19 +34,31 @@ Subset = Literal["training", "test", ""]
 SAMPLE_ROOT = Path("data/sample")
 IGNORED_NAMES = {"thumbs.db", "desktop.ini"}
 REAL_NAME = re.compile(r"real_\d+")
-FAKE_NAME = re.compile(r"(?P<difficulty>easy|mid|hard)_\d+_(?P<bits>[01]{3,4})")
+FAKE_NAME = re.compile(rf"(?P<difficulty>{'|'.join(DIFFICULTIES)})_\d+_(?P<bits>[01]{{3,4}})")
+
+
+@dataclass(frozen=True)
+class Paths:
+    images: Annotated[Path, "CSV to write: a row per usable image"]
+    rejected: Annotated[Path, "CSV to write: a row per file that cannot be used, with the reason"]
+    metrics: Annotated[Path, "JSON to write: counts"]
+    params: ParamsPath = Path("params.yaml")
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class IndexParams:
-    """The section `index`: so many files that cannot be used are still accidents."""
+    """Section `index`: with more files than `max_rejected` that cannot be used, the folder itself is taken to be wrong."""
 
     max_rejected: int = pydantic.Field(ge=0)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Folders of one label each. One's own stand at the root, with any names; the set's up to two folders below it."""
+    """Folders of one label each.
+
+    In a layout of the user's `own`, files may have any name and the folders stand at the root; the data set's file names tell
+    the label, and its folders may stand up to two folders below the root.
+    """
 
     folders: tuple[tuple[str, Bit, Subset], ...]
     own: bool = False
@@ -69,9 +80,9 @@ OWN = Layout((("real", REAL, ""), ("fake", FAKE, "")), own=True)
 LAYOUTS = (CIPLAB, KAGGLE, OWN)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that should be an image: its path below the root, and what its folder says about it."""
+    """A file that should be an image: its path relative to the root, and the label and subset that its folder stands for."""
 
     path: str
     label: Bit
@@ -79,10 +90,10 @@ class Candidate:
     any_name: bool
 
 
-def listed(root: Path, layout: Layout) -> Iterator[Candidate]:
-    """Every file in the folders of a layout, hidden ones left out, in no order. Raises OSError where one cannot be listed."""
+def find_files(root: Path, layout: Layout) -> Iterator[Candidate]:
+    """All files in a layout's folders but hidden ones, in no order. Raises OSError where a folder cannot be listed."""
     below = () if layout.own else ("*/", "*/*/")
-    # Path.glob would hold all files of a folder to find those in it.
+    # Path.glob would search hidden folders too.
     parents = (root / parent for pattern in below for parent in iglob(pattern, root_dir=root))  # noqa: PTH207
     for parent, (name, label, subset) in product((root, *parents), layout.folders):
         if os.path.lexists(parent / name):
@@ -93,25 +104,24 @@ def listed(root: Path, layout: Layout) -> Iterator[Candidate]:
                         yield Candidate(f"{folder}/{entry.name}", label, subset, layout.own)
 
 
-def candidates(root: Path) -> Iterator[Candidate]:
-    """Every file in the folders of the first of LAYOUTS found, hidden ones left out, in no order.
+def find_candidates(root: Path) -> list[Candidate]:
+    """All files in the folders of the first of LAYOUTS that has any, hidden ones left out, in no order.
 
     Raises:
-        FakefaceError: no layout is found.
+        FakefaceError: the folder has none of the layouts.
         OSError: a folder of the layout cannot be listed.
     """
     for layout in LAYOUTS:
-        found = listed(root, layout)
-        if first := next(found, None):
-            return chain([first], found)
+        if candidates := list(find_files(root, layout)):
+            return candidates
     raise FakefaceError(f"{root}: no images in the folders of a known layout: expected {', or '.join(map(str, LAYOUTS))}")
 
 
-def named(candidate: Candidate) -> tuple[str, tuple[Bit | None, ...]]:
-    """The difficulty and the four bits that a file's name tells, "" and None where it does not.
+def parse_name(candidate: Candidate) -> tuple[str, tuple[Bit | None, ...]]:
+    """The difficulty and the four bits in a file's name, "" and None where the name does not have them.
 
     Raises:
-        ImageError: the name contradicts its folder, tells nothing though it should, or is no text.
+        ImageError: the name contradicts its folder, has no label though it should, or is not printable text.
     """
     path, label = candidate.path, candidate.label
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in path):
@@ -127,10 +137,10 @@ def named(candidate: Candidate) -> tuple[str, tuple[Bit | None, ...]]:
     return fake["difficulty"] if fake else "", bits if len(bits) == len(PARTS) else (None,) * len(PARTS)
 
 
-def examined(candidate: Candidate, root: Path) -> ImageRecord | RejectedRecord:
-    """What a candidate's name, bytes and header tell, or why it cannot be used."""
+def examine(candidate: Candidate, root: Path) -> ImageRecord | RejectedRecord:
+    """Decode a file and parse its name: the image's record, or why the file cannot be used."""
     try:
-        difficulty, bits = named(candidate)
+        difficulty, bits = parse_name(candidate)
         data = read_image_bytes(root / candidate.path)
         facts = image_facts(data, candidate.path)
     except ImageError as error:
@@ -149,34 +159,42 @@ def examined(candidate: Candidate, root: Path) -> ImageRecord | RejectedRecord:
     )
 
 
-def drop_copies(tables: Connection) -> int:
-    """Of images with the same bytes, name, label and subset keep the one nearest to the root; how many went."""
-    tables.create_function("name_of", 1, posixpath.basename, deterministic=True)
-    return tables.execute("""
-        DELETE FROM ImageRecord WHERE rowid IN (
-            SELECT image FROM (
-                SELECT rowid AS image, row_number() OVER (
-                    PARTITION BY sha256, name_of(path), label, subset
-                    ORDER BY length(path) - length(replace(path, '/', '')), path
-                ) AS nearness FROM ImageRecord
-            ) WHERE nearness > 1
-        )
-    """).rowcount
+def drop_copies(images: pd.DataFrame) -> pd.DataFrame:
+    """The images sorted by path; of those with the same bytes, name, label and subset only the one nearest to the root."""
+    keyed = images.assign(name=images["path"].str.replace(".*/", "", regex=True), depth=images["path"].str.count("/"))
+    nearest_first = keyed.sort_values(["depth", "path"])
+    return nearest_first.drop_duplicates(["sha256", "name", "label", "subset"])[images.columns].sort_values("path")
 
 
-def contradictions(tables: Connection) -> Iterator[RejectedRecord]:
-    """The images whose very bytes also stand under the other label."""
-    tables.execute("CREATE INDEX content ON ImageRecord (sha256, label, path)")
-    for path, label, other in tables.execute("""
-        SELECT path, label, (SELECT max(path) FROM ImageRecord WHERE sha256 = image.sha256 AND label = 1 - image.label) AS other
-        FROM ImageRecord AS image WHERE other IS NOT NULL
-    """):
-        yield RejectedRecord(path, f"labelled {LABEL_NAMES[1 - label]} too: the same bytes as {other}")
+def find_contradictions(images: pd.DataFrame) -> pd.DataFrame:
+    """A rejected file for each image whose very bytes also stand under the other label."""
+    last = images.sort_values("path").drop_duplicates(["sha256", "label"], keep="last")
+    others = last.assign(label=1 - last["label"])[["sha256", "label", "path"]]
+    both = images.merge(others, on=["sha256", "label"], suffixes=("", "_of_other"))
+    other_label = (1 - both["label"]).map(dict(enumerate(LABEL_NAMES)))
+    return both[["path"]].assign(reason="labelled " + other_label + " too: the same bytes as " + both["path_of_other"])
 
 
-def shortage(counts: Mapping[str, int], examples: Sequence[RejectedRecord], params: IndexParams) -> str | None:
+def build_index(records: Sequence[ImageRecord | RejectedRecord]) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+    """The usable images, the rejected files, both sorted by path, and counts."""
+    readable = frame_of(ImageRecord, (record for record in records if isinstance(record, ImageRecord)))
+    unreadable = frame_of(RejectedRecord, (record for record in records if isinstance(record, RejectedRecord)))
+    distinct = drop_copies(readable)
+    contradictions = find_contradictions(distinct)
+    images = distinct[~distinct["path"].isin(contradictions["path"])]
+    rejected = pd.concat([unreadable, contradictions]).sort_values(["path", "reason"])
+    counts = {
+        "images": len(images),
+        **{name: int((images["label"] == label).sum()) for label, name in enumerate(LABEL_NAMES)},
+        "duplicates": len(readable) - len(distinct),
+        "rejected": len(rejected),
+    }
+    return images, rejected, counts
+
+
+def shortage(counts: Mapping[str, int], rejected: pd.DataFrame, params: IndexParams) -> str | None:
     """What is wrong where too many files were rejected, or a class has no image."""
-    reasons = "; ".join(f"{record.path}: {record.reason}" for record in examples)
+    reasons = "; ".join(f"{path}: {reason}" for path, reason in rejected.head(3).itertuples(index=False))
     if counts["rejected"] > params.max_rejected:
         return f"{counts['rejected']:,} files cannot be used, more than index.max_rejected ({params.max_rejected:,}): {reasons}"
     for name in LABEL_NAMES:
@@ -185,41 +203,23 @@ def shortage(counts: Mapping[str, int], examples: Sequence[RejectedRecord], para
     return None
 
 
-def run(root: Path, images_path: Path, rejected_path: Path, metrics_path: Path, params: IndexParams) -> None:
-    """Index `root`; the reasons for rejections are written even where they are too many."""
+def run(paths: Paths, root: Path, params: IndexParams) -> None:
+    """Index the photos in `root`; the reasons for rejections are written even where they are too many."""
     if not root.is_dir():
         hint = "`dvc repro` draws it" if root == SAMPLE_ROOT else "data.root should name a folder of photos"
         raise FakefaceError(f"{root}: no such folder: {hint}")
-    with temporary_tables(ImageRecord, RejectedRecord) as tables:
-        total = sum(1 for _ in candidates(root))
-        keep(tables, on_all_cores(partial(examined, root=root), candidates(root), "index", total=total))
-        copies = drop_copies(tables)
-        keep(tables, contradictions(tables))
-        tables.execute("DELETE FROM ImageRecord WHERE path IN (SELECT path FROM RejectedRecord)")
-        write_rows(rejected_path, RejectedRecord, kept(tables, RejectedRecord, "path, reason"))
-        labels = dict(tables.execute("SELECT label, count(*) FROM ImageRecord GROUP BY label"))
-        counts = {
-            "images": sum(labels.values()),
-            **{name: labels.get(label, 0) for label, name in enumerate(LABEL_NAMES)},
-            "duplicates": copies,
-            "rejected": tables.execute("SELECT count(*) FROM RejectedRecord").fetchone()[0],
-        }
-        examples = list(islice(kept(tables, RejectedRecord, "path, reason"), 3))
-        if complaint := shortage(counts, examples, params):
-            raise FakefaceError(f"{root}: {complaint}" + (f" (all in {rejected_path})" if examples else ""))
-        write_rows(images_path, ImageRecord, kept(tables, ImageRecord, "path"))
-        write_json(metrics_path, counts | {"is_sample": root == SAMPLE_ROOT})
+    records = list(on_all_cores(partial(examine, root=root), find_candidates(root), "index"))
+    images, rejected, counts = build_index(records)
+    write_table(paths.rejected, RejectedRecord, rejected)
+    if complaint := shortage(counts, rejected, params):
+        raise FakefaceError(f"{root}: {complaint}" + (f" (all in {paths.rejected})" if len(rejected) else ""))
+    write_table(paths.images, ImageRecord, images)
+    write_json(paths.metrics, counts | {"is_sample": root == SAMPLE_ROOT})
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m stages.index", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("root", type=Path, help=f"folder of photos with {', or '.join(map(str, LAYOUTS))}")
-    parser.add_argument("--images", type=Path, required=True, help="CSV to write, a row per usable image")
-    parser.add_argument("--rejected", type=Path, required=True, help="CSV to write, a row per file that cannot be used")
-    parser.add_argument("--metrics", type=Path, required=True, help="JSON to write, counts")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="YAML to read section `index` of")
-    args = parser.parse_args(argv)
-    run(args.root, args.images, args.rejected, args.metrics, load_params(args.params, "index", IndexParams))
+    paths = parse_paths(Paths, argv)
+    run(paths, load_params(paths.params, "data", DataParams).root, load_params(paths.params, "index", IndexParams))
 
 
 if __name__ == "__main__":

@@ -1,41 +1,42 @@
 """Score every image with both classifiers, and the test images once more under each perturbation.
 
-reads   ROOT, the folder of photos; SPLIT, the side of each; MODELS/{ce,bce}
-does    sees each photo as `predict` does, a perturbed one changed at full size before that; on all cores
+reads   SPLIT, the side of each photo; the photos in data.root; MODELS/{ce,bce}; params.yaml: data
+does    sees each photo as `fakeface predict` does, a perturbed one changed at full size before that; on all cores
 writes  PREDICTIONS, a row per train, valid and test image in SPLIT's order; PERTURBED, a row per test image and perturbation
 """
 
-import argparse
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_rows, write_rows
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.records import OBJECTIVE_NAMES, PerturbedRecord, PredictionRecord, SplitRecord
-from fakeface.detector import Detector, load_detector
-from fakeface.photos.images import fit, read_indexed
+from fakeface.core.params import DataParams, load_params
+from fakeface.core.records import PerturbedRecord, PredictionRecord, SplitRecord
+from fakeface.detector import Detector, load_detectors, score_image
+from fakeface.photos.images import read_indexed
 from fakeface.photos.perturbations import PERTURBATIONS
 
-Logits = NDArray[np.float64]
+
+@dataclass(frozen=True)
+class Paths:
+    split: Annotated[Path, "CSV to read: every image's side"]
+    models: Annotated[Path, "folder to read the model folders ce and bce from"]
+    predictions: Annotated[Path, "CSV to write: both models' p_fake of every image"]
+    perturbed: Annotated[Path, "CSV to write: both models' p_fake of the test images under each perturbation"]
+    params: ParamsPath = Path("params.yaml")
 
 
-class Score(NamedTuple):
-    """What one model makes of one image: its calibrated p_fake and its logits (2,)."""
-
-    p_fake: float
-    logits: Logits
-
-
-class Scored(NamedTuple):
-    """One image's row, and where it is a test image those of its perturbations."""
+class ImageScores(NamedTuple):
+    """The rows of one image: its own, and where it is a test image one per perturbation."""
 
     prediction: PredictionRecord
     perturbed: list[PerturbedRecord]
@@ -46,28 +47,18 @@ def sigmoid(logit: float) -> float:
     return (1 + math.tanh(logit / 2)) / 2
 
 
-RAW_P_FAKE: dict[str, Callable[[Logits], float]] = {
+RAW_P_FAKE: dict[str, Callable[[NDArray[np.float64]], float]] = {
     "ce": lambda logits: sigmoid(logits[1] - logits[0]),
     "bce": lambda logits: sigmoid(logits[1]),
 }
 """What each loss makes of logits (2,) in training, where there is no temperature yet."""
 
 
-def scores(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, Score]:
-    """Each model's score of an image of any size.
-
-    A network sees one image at a time, so no score depends on an image's neighbours; larger batches are no faster on CPUs.
-    """
-    fitted = {px: fit(image, px)[np.newaxis] for px in {detector.image_px for detector in detectors.values()}}
-    found = {name: detector.scores(fitted[detector.image_px]) for name, detector in detectors.items()}
-    return {name: Score(float(p_fake[0]), logits[0]) for name, (p_fake, logits) in found.items()}
-
-
-def scored(record: SplitRecord, root: Path, detectors: Mapping[str, Detector]) -> Scored:
+def score_record(record: SplitRecord, root: Path, detectors: Mapping[str, Detector]) -> ImageScores:
     """Raises ImageError, also where the file is no longer the one indexed."""
     image = read_indexed(root / record.path, record.sha256)
-    of_model = scores(image, detectors)
-    ce, bce = of_model["ce"], of_model["bce"]
+    scores = score_image(image, detectors)
+    ce, bce = scores["ce"], scores["bce"]
     prediction = PredictionRecord(
         path=record.path,
         side=record.side,
@@ -79,29 +70,23 @@ def scored(record: SplitRecord, root: Path, detectors: Mapping[str, Detector]) -
         bce_argmax=1 if bce.logits[1] > bce.logits[0] else 0,
     )
     perturbed = []
-    for name, change in PERTURBATIONS.items() if record.side == "test" else ():
-        of_model = scores(change(image), detectors)
-        perturbed.append(PerturbedRecord(record.path, name, of_model["ce"].p_fake, of_model["bce"].p_fake))
-    return Scored(prediction, perturbed)
+    for name, perturb in PERTURBATIONS.items() if record.side == "test" else ():
+        scores = score_image(perturb(image), detectors)
+        perturbed.append(PerturbedRecord(record.path, name, scores["ce"].p_fake, scores["bce"].p_fake))
+    return ImageScores(prediction, perturbed)
 
 
-def run(root: Path, split: Path, models: Path, predictions: Path, perturbed: Path) -> None:
-    detectors = {name: load_detector(models / name, threads=1) for name in OBJECTIVE_NAMES}
-    records = [record for record in read_rows(split, SplitRecord) if record.side != "excluded"]
-    found = list(on_all_cores(partial(scored, root=root, detectors=detectors), records, "infer"))
-    write_rows(predictions, PredictionRecord, (image.prediction for image in found))
-    write_rows(perturbed, PerturbedRecord, (row for image in found for row in image.perturbed))
+def run(paths: Paths, root: Path) -> None:
+    detectors = load_detectors(paths.models, threads=1)
+    records = [record for record in read_rows(paths.split, SplitRecord) if record.side != "excluded"]
+    images = list(on_all_cores(partial(score_record, root=root, detectors=detectors), records, "infer"))
+    write_rows(paths.predictions, PredictionRecord, (image.prediction for image in images))
+    write_rows(paths.perturbed, PerturbedRecord, (row for image in images for row in image.perturbed))
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m stages.infer", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("root", type=Path, help="folder of photos that was indexed")
-    parser.add_argument("--split", type=Path, required=True, help="CSV to read: every image's side")
-    parser.add_argument("--models", type=Path, required=True, help="folder with the model folders ce and bce")
-    parser.add_argument("--predictions", type=Path, required=True, help="CSV to write: both models' p_fake of every image")
-    parser.add_argument("--perturbed", type=Path, required=True, help="CSV to write: p_fake of the test images, perturbed")
-    args = parser.parse_args(argv)
-    run(args.root, args.split, args.models, args.predictions, args.perturbed)
+    paths = parse_paths(Paths, argv)
+    run(paths, load_params(paths.params, "data", DataParams).root)
 
 
 if __name__ == "__main__":

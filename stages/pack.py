@@ -1,8 +1,8 @@
 """Decode each train and valid image once, to fixed-size arrays.
 
 reads   SPLIT, the side of each photo; the photos in data.root; params.yaml: data, pack
-does    resizes the shorter side of each and cuts out the centre square, on all cores
-writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT; `infer` reads photos themselves
+does    resizes the shorter side of each photo and cuts out the centre square, on all cores
+writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT; `infer` decodes the photos itself
 """
 
 from collections import Counter
@@ -39,15 +39,15 @@ class PackParams:
     eval_px: int = pydantic.Field(ge=16, le=4096)
 
 
-def packed(record: SplitRecord, root: Path, px: int) -> Pixels:
-    """The pixels of one image, (px, px, 3). Raises ImageError, also where the file is no longer the one indexed."""
+def load_pixels(record: SplitRecord, root: Path, px: int) -> Pixels:
+    """The pixels of one image, (px, px, 3). Raises ImageError, also where the file has changed since it was indexed."""
     return fit(read_indexed(root / record.path, record.sha256), px)
 
 
 def write_images(path: Path, images: Iterable[Pixels], count: int, px: int) -> None:
-    """Write `count` images one after the other as a .npy file (count, px, px, 3), holding one at a time.
+    """Write `count` images as a .npy file (count, px, px, 3), with one at a time in memory.
 
-    The bytes are written, not mapped: where the disk is full, a write raises OSError, and a map kills the process.
+    The file is written, not memory-mapped: on a full disk a write raises OSError, and a mapped page kills the process.
     """
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, px, px, 3)}
     with replacing(path) as temporary, temporary.open("wb") as file:
@@ -60,8 +60,8 @@ def run(paths: Paths, root: Path, params: PackParams) -> None:
     counts = Counter(record.side for record in each_row(paths.split, SplitRecord))
     sides: tuple[tuple[Side, int], ...] = (("train", params.train_px), ("valid", params.eval_px))
     for side, px in sides:
-        members = (record for record in each_row(paths.split, SplitRecord) if record.side == side)
-        images = on_all_cores(partial(packed, root=root, px=px), members, side, total=counts[side])
+        records = (record for record in each_row(paths.split, SplitRecord) if record.side == side)
+        images = on_all_cores(partial(load_pixels, root=root, px=px), records, side, total=counts[side])
         write_images(paths.packed / f"{side}.npy", images, counts[side], px)
 
 

@@ -20,6 +20,7 @@ def dotted(path: Path) -> str:
 
 
 MODULES = {dotted(path): path for path in FILES}
+SUBCOMMANDS = [name for name in MODULES if name.startswith("fakeface.commands.")]
 STAGE_MODULES = [name for name in MODULES if name.startswith("stages.")]
 LIBRARY = [name for name in MODULES if name.partition(".")[0] == "fakeface"]
 ROOMS = sorted(

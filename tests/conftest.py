@@ -1,4 +1,4 @@
-"""Small photo folders, and stages run as the shell would run them, for all tests."""
+"""Small photo folders, stages and subcommands run as the shell would run them, for all tests."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from fakeface import __main__ as fakeface_command
 from fakeface.core.errors import run_as_command
 
 ROOT = Path(__file__).parents[1]
@@ -43,13 +44,16 @@ Command = Callable[..., Outcome]
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """`command(stage, *arguments)` runs a stage's command line in this process."""
+    """`command(module, *arguments)` runs the command line of a stage, or of a subcommand of `fakeface`, in this process."""
 
-    def run(stage: ModuleType, *arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", [stage.__name__, *map(str, arguments)])
+    def run(module: ModuleType, *arguments: object) -> Outcome:
+        room, _, name = module.__name__.rpartition(".")
+        is_subcommand = room == "fakeface.commands"
+        words = [name, *arguments] if is_subcommand else arguments
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as exited:
-            run_as_command(stage.main)
+            run_as_command(fakeface_command.main if is_subcommand else module.main)
         out, err = capsys.readouterr()
         return Outcome(int(exited.value.code or 0), out, err)
 

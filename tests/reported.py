@@ -1,4 +1,4 @@
-"""All that `report` reads, as the stages before it leave it: `evaluate` and `split`'s counts are the real ones."""
+"""The files that `report` reads; the scores and the split's counts come from the real `evaluate` and `split`."""
 
 import io
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from fakeface.core.files import write_json, write_rows
+from fakeface.core.frames import frame_of
 from fakeface.core.params import load_params
 from fakeface.core.records import (
     FAKE,
@@ -23,9 +24,8 @@ from fakeface.core.records import (
     PredictionRecord,
     SplitRecord,
 )
-from fakeface.core.tables import keep, temporary_tables
 from fakeface.photos.perturbations import PERTURBATIONS
-from fakeface.training.calibration import chosen_thresholds, fitted_temperature, tempered
+from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
 from stages import evaluate, split
 from stages.evaluate import EvaluateParams
 from tests.checkout import PROJECT
@@ -43,7 +43,7 @@ class Results:
     root: Path
 
     def arguments(self) -> list[str]:
-        """Of `python -m stages.report`."""
+        """The arguments of `python -m stages.report`."""
         options = {
             "--split": "data/split.csv",
             "--predictions": "data/predictions.csv",
@@ -53,8 +53,7 @@ class Results:
             "--card": "docs/model-card.md",
             "--params": "params.yaml",
         }
-        words = [word for name, path in options.items() for word in (name, str(self.root / path))]
-        return [str(self.root / "photos"), *words]
+        return [word for name, path in options.items() for word in (name, str(self.root / path))]
 
     @property
     def page(self) -> str:
@@ -63,7 +62,7 @@ class Results:
 
 def images(counts: dict[str, int] = COUNTS) -> list[SplitRecord]:
     """Half real, half fake on each side, all unrelated."""
-    found = []
+    rows = []
     for number, side in enumerate(side for side, count in counts.items() for _ in range(count)):
         label = FAKE if number % 2 else REAL
         bits: list[Any] = [int(bit) for bit in f"{number % 15 + 1:04b}"] if label else [None] * 4
@@ -74,19 +73,19 @@ def images(counts: dict[str, int] = COUNTS) -> list[SplitRecord]:
         content = sha256(_jpeg(number)).hexdigest()
         facts = dict(zip(PARTS, bits, strict=True)) | {"width": 48, "height": 48, "bytes": 900 + number, "subset": folder}
         facts |= {"label": label, "difficulty": difficulty, "luma_quantisation_sum": 406, "side": side, "group": content}
-        found.append(SplitRecord(path=path, sha256=content, **facts))
-    return found
+        rows.append(SplitRecord(path=path, sha256=content, **facts))
+    return rows
 
 
 def write_results(
     root: Path, rows: Sequence[SplitRecord], *, is_sample: bool = True, pairs: Sequence[PairRecord] = (), skill: float = 2.0
 ) -> Results:
-    """Results on these images, by models that tell fakes by `skill` deviations of p_fake's log-odds."""
+    """Results on these images, by models that separate fakes by `skill` standard deviations of p_fake's log-odds."""
     (root / "params.yaml").parent.mkdir(parents=True, exist_ok=True)
-    (root / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
+    params = (PROJECT / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("root: data/sample", f"root: {root}/photos"))
     write_rows(root / "data/split.csv", SplitRecord, rows)
-    judged = [row for row in rows if row.side != "excluded"]
-    _write_predictions(root, judged, skill)
+    _write_predictions(root, [row for row in rows if row.side != "excluded"], skill)
     _write_counts(root, rows, pairs, is_sample=is_sample)
     for objective in OBJECTIVE_NAMES:
         _write_training(root, objective)
@@ -130,8 +129,8 @@ def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) ->
         strength = np.where(sides == "train", 2 * skill, skill)
         raw[objective] = expit(2 * ((labels - 0.5) * strength + 0.8 * base + 0.6 * rng.normal(size=len(rows))))
         valid = sides == "valid"
-        temperature = fitted_temperature(labels[valid], raw[objective][valid])
-        calibrated[objective] = tempered(raw[objective], temperature)
+        temperature = fit_temperature(labels[valid], raw[objective][valid])
+        calibrated[objective] = apply_temperature(raw[objective], temperature)
         card = {
             "objective": objective,
             "arch": "efficientnet_lite0",
@@ -139,7 +138,7 @@ def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) ->
             "is_sample": True,
             "best_epoch": EPOCHS - 1,
             "temperature": temperature,
-            "thresholds": chosen_thresholds(labels[valid], calibrated[objective][valid]),
+            "thresholds": choose_thresholds(labels[valid], calibrated[objective][valid]),
         }
         write_json(root / "models" / objective / "model.json", card)
     columns = {f"{name}_p_fake": calibrated[name] for name in OBJECTIVE_NAMES}
@@ -166,9 +165,7 @@ def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) ->
 def _write_counts(root: Path, rows: Sequence[SplitRecord], pairs: Sequence[PairRecord], *, is_sample: bool) -> None:
     metrics = root / "metrics"
     params = load_params(root / "params.yaml", "split", split.SplitParams)
-    with temporary_tables(SplitRecord, PairRecord) as tables:
-        keep(tables, [*rows, *pairs])
-        write_json(metrics / "split.json", split.summary(tables, params))
+    write_json(metrics / "split.json", split.summary(frame_of(SplitRecord, rows), frame_of(PairRecord, pairs), params))
     fakes = sum(row.label for row in rows)
     index = {"images": len(rows), "real": len(rows) - fakes, "fake": fakes, "duplicates": 0, "rejected": 1}
     write_json(metrics / "index.json", index | {"is_sample": is_sample})
@@ -190,10 +187,10 @@ def _write_training(root: Path, objective: str) -> None:
     write_json(root / f"metrics/train_{objective}.json", summary | {"train_accuracy": 0.9, "valid_accuracy": 0.75})
     tags = {"device": "AMD EPYC", "device.type": "cpu", "device.precision": "bf16", "device.threads": "2"}
     tags |= {"version.torch": "2.13.0", "version.python": "3.11.2", "mlflow.source.git.commit": COMMIT}
-    told = [
+    logged_epochs = [
         asdict(epoch) | {"epoch_s": 6.5, "images_per_second": 90.0, "timestamp_ms": 1_790_000_000_000 + 7000 * epoch.epoch}
         for epoch in epochs
     ]
     run_record = {"training_id": f"training of {objective}", "stage": f"train_{objective}", "started_ms": 1_790_000_000_000}
-    run_record |= {"params": {"train.lr": 1e-3}, "tags": tags, "epochs": told, "best_epoch": EPOCHS - 1}
+    run_record |= {"params": {"train.lr": 1e-3}, "tags": tags, "epochs": logged_epochs, "best_epoch": EPOCHS - 1}
     write_json(root / f"models/{objective}/run.json", run_record | {"memory": {"peak_memory_mib": 700.0}})

@@ -1,4 +1,4 @@
-"""Rows of a split as short as a test needs them."""
+"""Rows of split.csv, for tests that care about a few of their columns."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from fakeface.core.records import FAKE, PARTS, SplitRecord
 
 
 def image(number: int, label: int, **known: Any) -> SplitRecord:
-    """A test image in a group of its own, a fake with a mouth from another photo; `known` says what is different."""
+    """An image on the test side, in a group of its own, a fake with a mouth from another photo; `known` overrides columns."""
     parts = dict.fromkeys(PARTS, 0) | {"mouth": 1} if label == FAKE else dict.fromkeys(PARTS)
     values: dict[str, Any] = {
         "path": f"{number:04}.jpg",

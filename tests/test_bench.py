@@ -20,9 +20,11 @@ from bench.rounds import Goal, Measures, Options, Result, alternating, compared,
 from bench.training import paired_interval
 from bench.trainings import BareTraining, FilesTraining, JpegDataset, notebook_transform, simple_transform
 from fakeface.core.records import Side
+from fakeface.training.batches import to_tensors
 from fakeface.training.devices import Device
-from fakeface.training.fit import Recipe, Trainer
+from fakeface.training.fit import new_network, valid_epoch
 from fakeface.training.packed import load_side
+from fakeface.training.recipe import Recipe
 from stages.compute_stats import channel_stats
 from stages.train import read_recipe
 from tests.checkout import TINY
@@ -52,7 +54,7 @@ def work(options: Options) -> Workspace:
 
 @pytest.fixture(scope="module")
 def recipe(work: Workspace) -> Recipe:
-    return read_recipe("ce", work.paths)
+    return read_recipe(work.paths)
 
 
 def test_a_workspace_has_as_many_of_both_classes_on_both_sides(work: Workspace) -> None:
@@ -75,13 +77,13 @@ def test_jpeg_files_give_the_packed_pixels(work: Workspace, recipe: Recipe, tran
 
 def test_files_and_packed_images_train_alike(work: Workspace, recipe: Recipe) -> None:
     """The notebook's network starts as ours does, and finds the same loss on the validation images."""
-    train, valid = (load_side(work.paths.packed, work.paths.split, side) for side in ("train", "valid"))
-    ours, theirs = Trainer(recipe, CPU, train, valid), FilesTraining(work, recipe, CPU, simple=False)
-    expected, _ = ours.valid_epoch()
+    valid = to_tensors(load_side(work.paths.packed, work.paths.split, "valid"), CPU)
+    theirs = FilesTraining(work, recipe, CPU, simple=False)
+    expected, _ = valid_epoch(new_network(recipe, CPU, work.pack_params.eval_px), valid, recipe, CPU)
     theirs.network.eval()
     with torch.inference_mode():
         losses = [theirs._loss(images, labels)[0].item() * len(labels) for images, labels in theirs.valid]
-    assert sum(losses) / len(ours.valid_labels) == pytest.approx(expected, rel=1e-5)
+    assert sum(losses) / len(valid.labels) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_limit_takes_as_many_images_as_we_do(work: Workspace, recipe: Recipe) -> None:

@@ -10,7 +10,7 @@ import torch
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import write_json
 from fakeface.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, load_detector
-from fakeface.training.network import ExportedClassifier
+from fakeface.training.export import ExportedClassifier
 from tests.conftest import ROOT
 from tests.tiny_models import IMAGE_PX, write_model
 

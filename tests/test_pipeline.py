@@ -1,6 +1,10 @@
 """The pipeline as its users run it: through `dvc repro` and `dvc exp run`, on a tiny sample, with MLflow beside it."""
 
+import csv
+import hashlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -21,10 +25,16 @@ MIB = 2**20
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout on which `dvc repro` has run once; tests read it, and copy it to change it."""
+    """A fresh clone on which `dvc repro` has run once, with nothing committed since; tests read it, and copy it to change it.
+
+    As in the project, the sample's lock is committed, and the sample itself is still to be drawn.
+    """
     checkout = new_checkout(tmp_path_factory.mktemp("project") / "done")
-    checkout.run("dvc", "repro")
+    checkout.run("dvc", "repro", "data/dvc.yaml")
     checkout.commit()
+    for folder in ("data/sample", ".dvc/cache"):
+        shutil.rmtree(checkout.root / folder)
+    checkout.run("dvc", "repro")
     return checkout
 
 
@@ -60,11 +70,11 @@ def test_repro_leaves_models_scores_predictions_and_figures(done: Checkout) -> N
         assert len(read_rows(done.root / f"metrics/{objective}_history.csv", EpochRecord)) == 2
 
 
-def test_git_is_offered_nothing_but_what_should_be_committed(done: Checkout) -> None:
-    tracked = done.run("git", "ls-files").stdout.split()
-    assert not [name for name in tracked if name.startswith(("data/sample", "data/packed", "models", "mlruns", "mlflow.db"))]
-    assert not [name for name in tracked if (done.root / name).stat().st_size > MIB]
-    assert {"dvc.lock", "data/dvc.lock", "metrics/scores.json"} <= set(tracked)
+def test_git_sees_a_lock_to_commit_and_no_modified_file(done: Checkout) -> None:
+    """So the project's own results, which are committed, never look changed by a run on another machine."""
+    assert done.run("git", "status", "--porcelain").stdout == "?? dvc.lock\n"
+    tracked = done.run("git", "ls-files", "data", "metrics", "models").stdout.split()
+    assert tracked == ["data/dvc.lock", "data/dvc.yaml", "metrics/README.md"]
 
 
 def test_a_second_repro_runs_nothing(done: Checkout) -> None:
@@ -119,7 +129,14 @@ def test_temporary_and_queued_runs_land_in_the_users_own_store(copy: Checkout) -
     while "Running" in (status := copy.run("dvc", "queue", "status").stdout) or "Queued" in status:
         assert time.monotonic() < deadline, status
         time.sleep(1)
-    copy.run("dvc", "exp", "run", "--temp", "-S", "train.seed=3", "--name", "apart")
+    output = copy.run("dvc", "exp", "run", "--temp", "-S", "train.seed=3", "--name", "apart").stdout
+    assert ran(output) == [
+        "train_ce",
+        "train_bce",
+        "infer",
+        "evaluate",
+        "report",
+    ]  # the rest is known, though no lock is committed
     runs = copy.runs()
     assert sorted((run.info.run_name, run.data.params["train.seed"]) for run in runs) == sorted(
         (stage, seed) for stage in ("train_bce", "train_ce") for seed in "123"
@@ -128,6 +145,20 @@ def test_temporary_and_queued_runs_land_in_the_users_own_store(copy: Checkout) -
         assert run.info.artifact_uri.startswith((copy.root / "mlruns").as_uri())
         assert Path(run.info.artifact_uri.removeprefix("file://"), "evaluation/confusion_ce.png").exists()
         assert "test_roc_auc" in run.data.metrics
+
+
+def test_an_experiments_numbers_are_shown_and_applied_out_of_the_cache(copy: Checkout) -> None:
+    """Git tracks none of them."""
+    copy.run("dvc", "exp", "run", "--temp", "-S", "loss=bce", "--name", "other")
+    table = csv.DictReader(copy.run("dvc", "exp", "show", "--no-pager", "--csv").stdout.splitlines())
+    (shown,) = (row for row in table if row["Experiment"] == "other")
+    assert read_json(copy.root / "metrics/evaluate.json")["loss"] == "ce"
+    copy.run("dvc", "exp", "apply", "other")
+    headline = read_json(copy.root / "metrics/evaluate.json")
+    assert headline["loss"] == "bce"
+    assert float(shown["roc_auc"]) == pytest.approx(headline["roc_auc"], abs=1e-4)
+    assert (copy.root / "metrics/report.html").exists()
+    assert copy.run("git", "status", "--porcelain").stdout == " M params.yaml\n?? dvc.lock\n"
 
 
 def test_from_a_subfolder(copy: Checkout) -> None:
@@ -144,13 +175,15 @@ def test_force_gives_the_same_numbers(copy: Checkout) -> None:
 
 
 def test_a_fresh_clone_pulls_and_runs_nothing_and_its_runs_are_restored(copy: Checkout, tmp_path: Path) -> None:
-    """Colab with a mounted Drive as the remote, here with a local folder."""
+    """Colab with a mounted Drive as the remote, here with a local folder; who keeps a result commits its lock."""
     copy.run("dvc", "remote", "add", "--default", "drive", tmp_path / "drive")
     copy.commit()
+    assert "dvc.lock" in copy.run("git", "ls-files", "dvc.lock").stdout
     copy.run("dvc", "push")
     copy.run("git", "clone", "--quiet", copy.root, tmp_path / "clone")
     clone = Checkout(tmp_path / "clone")
     clone.run("dvc", "pull")
+    assert (clone.root / "metrics/scores.json").read_bytes() == (copy.root / "metrics/scores.json").read_bytes()
     assert ran(clone.run("dvc", "repro").stdout) == []
     for _ in range(2):
         clone.run("dvc", "repro", "--force", "--single-item", "report")
@@ -214,10 +247,51 @@ def test_dvc_plots_and_metrics(done: Checkout, tmp_path: Path) -> None:
     assert "roc_auc" in done.run("dvc", "metrics", "show").stdout
 
 
-def test_the_committed_lock_is_of_the_committed_parameters() -> None:
-    """The sample's results in the repository are those of its params.yaml."""
-    lock = yaml.safe_load((PROJECT / "dvc.lock").read_text())
-    params = yaml.safe_load((PROJECT / "params.yaml").read_text())
+def test_publishing_takes_the_samples_results_and_no_others(copy: Checkout) -> None:
+    (copy.root / ".venv").mkdir()
+    (copy.root / ".venv/installed").touch()
+
+    def complaint() -> str:
+        done = copy.run("make", "publish", check=False)
+        assert done.returncode == 2
+        return done.stdout.partition("make: ")[0]
+
+    def take_params_for_the_recipe() -> None:
+        shutil.copy(copy.root / "params.yaml", copy.root / "recipes/sample.yaml")
+
+    published, metrics = copy.root / "published", copy.root / "metrics"
+    before = (published / "scores.json").read_bytes()
+    assert complaint() == "error: params.yaml: differs from recipes/sample.yaml\n"
+    take_params_for_the_recipe()
+    copy.run("make", "publish")
+    assert before != (published / "scores.json").read_bytes() == (metrics / "scores.json").read_bytes()
+    assert (published / "model-card.md").read_bytes() == (metrics / "model-card.md").read_bytes()
+    assert (published / "curves.png").read_bytes() == (metrics / "figures/curves.png").read_bytes()
+    assert (published / "dvc.lock").read_bytes() == (copy.root / "dvc.lock").read_bytes()
+
+    copy.set_params({"train": {"seed": 9}})
+    take_params_for_the_recipe()
+    assert complaint() == "error: metrics/: not of the code as it is: make run\n"
+    (metrics / "scores.json").write_text((metrics / "scores.json").read_text().replace('"sample"', '"photos"'))
+    assert complaint() == "error: metrics/scores.json: not of the sample\n"
+
+
+def test_the_committed_lock_of_the_sample_is_of_the_code_as_it_is(tmp_path: Path) -> None:
+    """Else the first run of every clone would rewrite it: `dvc repro data/dvc.yaml`, and commit data/dvc.lock."""
+    clone = new_checkout(tmp_path / "clone", {})
+    shutil.copy(PROJECT / "data/dvc.lock", clone.root / "data/dvc.lock")
+    status = json.loads(clone.run("dvc", "status", "--json", "data/dvc.yaml").stdout)
+    assert status == {"data/dvc.yaml:sample": [{"changed outs": {"data/sample": "not in cache"}}]}
+
+
+def test_the_published_results_are_those_of_the_published_lock_and_the_samples_recipe() -> None:
+    lock = yaml.safe_load((PROJECT / "published/dvc.lock").read_text())
+    params = yaml.safe_load((PROJECT / "recipes/sample.yaml").read_text())
     for stage in lock["stages"].values():
         for section, values in stage.get("params", {}).get("params.yaml", {}).items():
             assert values == params[section]
+    made = {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
+    published = list((PROJECT / "published").glob("*.json"))
+    assert {"scores.json", "split.json"} <= {path.name for path in published}
+    for path in published:
+        assert hashlib.md5(path.read_bytes()).hexdigest() == made[f"metrics/{path.name}"]  # noqa: S324

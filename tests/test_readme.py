@@ -2,14 +2,16 @@
 
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
 
-from fakeface.commands import predict
+from fakeface.commands import SUBCOMMANDS
 from tests.architecture import STAGES
 from tests.checkout import PROJECT
+from tests.conftest import Command
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.strip() for line in README.splitlines() if line.startswith("    ")]
@@ -42,7 +44,9 @@ def test_parameters_named_in_commands_exist() -> None:
         assert not key or key in params[section], name
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:data|docs|metrics|recipes|stages)/[\w./-]+)`", README))))
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"`((?:data|docs|metrics|published|recipes|stages|fakeface)/[\w./-]+)`", README)))
+)
 def test_files_named_exist(name: str) -> None:
     assert name.startswith(MADE_BY_A_RUN) or (PROJECT / name).exists()
 
@@ -52,11 +56,12 @@ def test_links_lead_somewhere() -> None:
         assert target.startswith("https://") or (PROJECT / target).exists(), target
 
 
-def test_options_of_predict(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        predict.main(["--help"])
-    told = capsys.readouterr().out
-    assert {"--json", "--figure"} <= set(re.findall(r"--\w+", told))
+def test_subcommands_and_their_options_exist(command: Command) -> None:
+    named = [line.split("#")[0].split() for line in COMMANDS if line.startswith("fakeface ")]
+    assert {words[1] for words in named} == SUBCOMMANDS.keys()
+    for _, name, *words in named:
+        told = command(import_module(f"fakeface.commands.{name}"), "--help").out
+        assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--\w+", told))
 
 
 def test_every_version_is_locked() -> None:
@@ -67,7 +72,7 @@ def test_every_version_is_locked() -> None:
         for line in Path(PROJECT / name).read_text().split()
     }
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
     for requirement in wanted:
         name = re.split(r"[=<>]", requirement)[0].strip().lower().replace("_", "-")
         assert name in lock, requirement

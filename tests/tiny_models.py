@@ -8,8 +8,8 @@ from torch import nn
 from fakeface.core.files import write_json
 from fakeface.core.records import OBJECTIVE_NAMES, ObjectiveName
 from fakeface.detector import CARD_FILE, NETWORK_FILE
+from fakeface.training.export import ExportedClassifier, export_onnx
 from fakeface.training.losses import OBJECTIVES
-from fakeface.training.network import ExportedClassifier, export_onnx
 
 IMAGE_PX = 32
 THRESHOLDS = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}

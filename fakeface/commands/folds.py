@@ -2,11 +2,11 @@
 
     dvc exp run --queue -S 'split.fold=range(0,5)'
     dvc queue start
-    python -m fakeface.commands.folds
+    fakeface folds
 
-Reads the workspace's result and those of the experiments made from a commit; results whose parameters are equal but for the
-fold are averaged together. Writes nothing. All folds have the same test images and share training images: the deviation says
-what another split would change, it is no standard error.
+Reads the workspace's result and those of the experiments made from a commit, whose scores DVC's cache keeps; results whose
+parameters are equal but for the fold are averaged together. Writes nothing. All folds have the same test images and share
+training images: the deviation says what another split would change, it is no standard error.
 """
 
 import argparse
@@ -21,80 +21,76 @@ from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fakeface.core.errors import FakefaceError, run_as_command
-from fakeface.core.files import read_json
-from fakeface.core.params import read_yaml
-from fakeface.core.records import OBJECTIVE_NAMES, SHORT_NAMES
+from fakeface.commands import require
+from fakeface.core.errors import FakefaceError
+from fakeface.core.params import flat_params, read_yaml
+from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES
+from fakeface.reporting.terminal import DATA_LABELS, number, table_row
+from fakeface.scoring.results import HEADLINE, Scores, read_scores
 
-PARAMS, LOCK, SCORES = FILES = "params.yaml", "dvc.lock", "metrics/scores.json"
+PARAMS, LOCK, SCORES = "params.yaml", "dvc.lock", "metrics/scores.json"
+DVC = (sys.executable, "-m", "dvc")
 FOLD, FOLDS = "split.fold", "split.folds"
-OF_NO_CONSEQUENCE = ("loss", "evaluate", "report")
+IRRELEVANT_SECTIONS = ("loss", "evaluate", "report")
 """Sections that change none of the averaged scores: which loss is the headline, intervals, pages."""
 AVERAGED_SIDES = ("valid", "test")
-AVERAGED = ("accuracy", "roc_auc", "average_precision", "equal_error_rate", "brier", "ece")
-HOW = "`dvc exp run --queue -S 'split.fold=range(0,5)'` and `dvc queue start` make them"
+HOW_TO_GET_FOLDS = "`dvc exp run --queue -S 'split.fold=range(0,5)'` and `dvc queue start` make them"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one run left: its parameters as "section.key", and what `evaluate` wrote to scores.json."""
+    """The parameters of one run as `section.key`, and its scores."""
 
     params: dict[str, Any]
-    scores: dict[str, Any]
+    scores: Scores
 
 
 @dataclass(frozen=True)
 class Folds:
-    """Scores by fold of runs with otherwise the same parameters."""
+    """Scores by fold, of runs whose other parameters are equal."""
 
     params: dict[str, Any]
-    scores: dict[int, dict[str, Any]]
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested parameters as "section.key"."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
+    scores: dict[int, Scores]
 
 
 def stages_behind(path: str, lock: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What DVC noted of the stages that lead to a file, last first."""
-    found: list[dict[str, Any]] = []
+    """The entries in dvc.lock of the stages that lead to a file, last first."""
+    entries: list[dict[str, Any]] = []
     waiting = [path]
     while waiting:
         file = waiting.pop()
         for stage in lock.get("stages", {}).values():
             makes = any(f"{file}/".startswith(f"{out['path']}/") for out in stage.get("outs", ()))
-            if makes and stage not in found:
-                found.append(stage)
+            if makes and stage not in entries:
+                entries.append(stage)
                 waiting += (dep["path"] for dep in stage.get("deps", ()))
-    return found
+    return entries
 
 
-def is_of_its_params(params: Mapping[str, Any], lock: Mapping[str, Any]) -> bool:
-    """Whether the stages behind the scores ran with these parameters ("section.key"), each on what those before it made.
+def scores_match_params(params: Mapping[str, Any], lock: Mapping[str, Any]) -> bool:
+    """Whether the stages behind the scores ran with these parameters (`section.key`), each on the outs of those before it.
 
-    A run of one stage alone, or one that was interrupted, leaves the scores of the run before it beside its own parameters.
+    A run of a single stage or an interrupted run leaves the scores of an earlier run beside its own parameters.
     """
     stages = stages_behind(SCORES, lock)
     made = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
     read = [(dep["path"], dep.get("md5")) for stage in stages for dep in stage.get("deps", ())]
-    noted = [pair for stage in stages for pair in flat(stage.get("params", {}).get(PARAMS, {})).items()]
+    recorded = [pair for stage in stages for pair in flat_params(stage.get("params", {}).get(PARAMS, {})).items()]
     return (
         bool(stages)
         and all(made.get(path, md5) == md5 for path, md5 in read)
-        and all(key in params and params[key] == value for key, value in noted)
+        and all(key in params and params[key] == value for key, value in recorded)
     )
 
 
 def grouped(results: Iterable[Result]) -> list[Folds]:
-    """Results with the same parameters but for the fold; of two runs of one fold the first counts."""
+    """Results grouped by their parameters without the fold; of two runs of one fold the first counts."""
     groups: list[Folds] = []
     for result in results:
         rest = {
-            key: value for key, value in result.params.items() if key != FOLD and key.partition(".")[0] not in OF_NO_CONSEQUENCE
+            key: value
+            for key, value in result.params.items()
+            if key != FOLD and key.partition(".")[0] not in IRRELEVANT_SECTIONS
         }
         group = next((group for group in groups if group.params == rest), None)
         if group is None:
@@ -105,135 +101,133 @@ def grouped(results: Iterable[Result]) -> list[Folds]:
 
 
 def averages(groups: Sequence[Folds]) -> list[dict[str, Any]]:
-    """Each group as JSON; `differs` holds the parameters in which the groups are not all alike."""
+    """Each group as JSON; `differs` holds the parameters that are not equal in all groups."""
     keys = {key: None for group in groups for key in group.params}
     differing = [key for key in keys if any(group.params.get(key) != groups[0].params.get(key) for group in groups)]
-    found = []
+    averaged = []
     for group in groups:
         folds = sorted(group.scores)
-        of_fold = [group.scores[fold] for fold in folds]
-        found.append(
+        models = {objective: [group.scores[fold].models[objective] for fold in folds] for objective in OBJECTIVE_NAMES}
+        averaged.append(
             {
                 "differs": {key: group.params.get(key) for key in differing},
-                "data": of_fold[0]["data"],
+                "data": group.scores[folds[0]].data,
                 "folds": folds,
                 "missing": [fold for fold in range(group.params[FOLDS]) if fold not in folds],
             }
             | {
                 objective: {
-                    side: {name: spread([scores[objective][side][name] for scores in of_fold]) for name in AVERAGED}
+                    side: {
+                        name: spread([getattr(getattr(fold, side), name) for fold in models[objective]]) for name in HEADLINE
+                    }
                     for side in AVERAGED_SIDES
                 }
                 for objective in OBJECTIVE_NAMES
             }
         )
-    return found
+    return averaged
 
 
 def spread(values: Sequence[float | None]) -> dict[str, Any]:
-    """Mean and sample standard deviation (n - 1); None where a value is not defined, and where there is only one."""
-    known = [value for value in values if value is not None]
-    if len(known) < max(len(values), 2):
+    """Mean and sample standard deviation (n - 1); None where a value is undefined, and where there is only one."""
+    defined = [value for value in values if value is not None]
+    if len(defined) < max(len(values), 2):
         return {"mean": None, "sd": None, "values": list(values)}
-    return {"mean": fmean(known), "sd": stdev(known), "values": list(values)}
+    return {"mean": fmean(defined), "sd": stdev(defined), "values": list(values)}
 
 
-def page(found: Sequence[Mapping[str, Any]]) -> str:
-    return "\n\n".join("\n".join(paragraph(group)) for group in found)
+def page(groups: Sequence[Mapping[str, Any]]) -> str:
+    return "\n\n".join("\n".join(paragraph(group)) for group in groups)
 
 
 def paragraph(group: Mapping[str, Any]) -> Iterator[str]:
     """A group's table: a row per score and side, for each loss."""
     missing = f"; missing: {', '.join(map(str, group['missing']))}" if group["missing"] else ""
-    what = "the drawn sample, not real photos" if group["data"] == "sample" else "photos"
-    yield f"{len(group['folds'])} of {len(group['folds']) + len(group['missing'])} folds of {what}{missing}"
+    data = DATA_LABELS[group["data"]]
+    widths = (26, 18, *(8 for _ in group["folds"]))
+    yield f"{len(group['folds'])} of {len(group['folds']) + len(group['missing'])} folds of {data}{missing}"
     yield from (f"{key}: {value}" for key, value in group["differs"].items())
     for objective in OBJECTIVE_NAMES:
         yield ""
-        yield _row(SHORT_NAMES[objective], "mean ± sd", [f"fold {fold}" for fold in group["folds"]])
+        yield table_row((MODEL_LABELS[objective], "mean ± sd", *(f"fold {fold}" for fold in group["folds"])), widths)
         for side in AVERAGED_SIDES:
-            for name, of in group[objective][side].items():
-                mean = f"{_number(of['mean'])} ± {_number(of['sd'])}"
-                yield _row(f"{side} {name}", mean, [_number(value) for value in of["values"]])
+            for name, score in group[objective][side].items():
+                mean = f"{number(score['mean'])} ± {number(score['sd'])}"
+                yield table_row((f"{side} {name}", mean, *map(number, score["values"])), widths)
 
 
-def read_result(folder: Path, where: str) -> Result | None:
-    """The result among the project's files in a folder; None where its scores are not those of its parameters.
+def read_result(params: Path, lock: Path, scores: Path, where: str) -> Result | None:
+    """The result that a run left in three files; None where one is missing, or the scores are not those of the parameters.
 
     Raises:
-        FakefaceError: a file is damaged, or the scores are of another version.
+        FakefaceError: a file is damaged or of another version.
     """
-    if not all((folder / name).is_file() for name in FILES):
+    if not all(path.is_file() for path in (params, lock, scores)):
         return None
-    result = Result(flat(read_yaml(folder / PARAMS)), read_json(folder / SCORES))
-    if not is_of_its_params(result.params, read_yaml(folder / LOCK)):
+    values = flat_params(read_yaml(params))
+    if not scores_match_params(values, read_yaml(lock)):
         return None
+    if missing := [key for key in (FOLD, FOLDS) if key not in values]:
+        raise FakefaceError(f"{where}: {PARAMS}: {missing[0]}: missing")
     try:
-        averages(grouped([result]))
-    except (KeyError, TypeError):
-        raise FakefaceError(f"{where}: {PARAMS} or {SCORES} is of another version: run it again") from None
-    return result
+        return Result(values, read_scores(scores))
+    except FakefaceError as error:
+        raise FakefaceError(f"{where}: {str(error).replace(str(scores), SCORES)}") from None
 
 
 def experiments(revision: str) -> Iterator[tuple[str, Result | None]]:
-    """Name and result of each experiment that was made from a commit."""
-    for line in _output(sys.executable, "-m", "dvc", "exp", "list", "--rev", revision, "--sha-only").splitlines():
-        commit = line.decode().strip()
+    """Name and result of each experiment that was made from a commit: parameters and lock from Git, scores from the cache."""
+    commits = _output(*DVC, "exp", "list", "--rev", revision, "--sha-only").decode().split()
+    cache = Path(_output(*DVC, "cache", "dir").decode().strip()) if commits else Path()
+    for commit in commits:
         with TemporaryDirectory() as folder:
-            for name in FILES:
-                path = Path(folder, name)
-                path.parent.mkdir(exist_ok=True)
+            params, lock = Path(folder, PARAMS), Path(folder, LOCK)
+            for path in (params, lock):
                 with suppress(FakefaceError):  # a file that the experiment lacks
-                    path.write_bytes(_output("git", "show", f"{commit}:./{name}"))
+                    path.write_bytes(_output("git", "show", f"{commit}:./{path.name}"))
             where = f"experiment {commit[:7]}"
-            yield where, read_result(Path(folder), where)
+            yield where, read_result(params, lock, cache / cached_name(SCORES, lock), where)
+
+
+def cached_name(file: str, lock: Path) -> str:
+    """The path in DVC's cache of the out that a dvc.lock names; one that does not exist where it names none."""
+    stages = read_yaml(lock).get("stages", {}).values() if lock.is_file() else ()
+    md5 = next((out["md5"] for stage in stages for out in stage.get("outs", ()) if out["path"] == file), "none")
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
 
 
 def run(revision: str | None, *, as_json: bool) -> None:
-    """Print the averages; the workspace is of the last commit, so it counts where no other is asked for."""
-    found = list(experiments(revision or "HEAD"))
+    """Print the averages; the workspace belongs to the last commit, so it counts where `revision` is None."""
+    require("dvc", "`fakeface folds`")
+    results = list(experiments(revision or "HEAD"))
     if revision is None:
-        found.insert(0, ("the workspace", read_result(Path(), "the workspace")))
-    for where, result in found:
+        results.insert(0, ("the workspace", read_result(Path(PARAMS), Path(LOCK), Path(SCORES), "the workspace")))
+    for where, result in results:
         if result is None:
             print(f"note: {where} is left out: its scores are missing or not those of its parameters", file=sys.stderr)
-    groups = grouped(result for _, result in found if result is not None)
+    groups = grouped(result for _, result in results if result is not None)
     several = [group for group in groups if len(group.scores) > 1]
     if not several:
         known = "; ".join(f"fold {fold} of {group.params[FOLDS]}" for group in groups for fold in group.scores) or "none"
-        raise FakefaceError(f"no two folds of the same parameters: found {known}; {HOW}")
-    found_averages = averages(several)
-    print(json.dumps(found_averages, indent=2, ensure_ascii=False) if as_json else page(found_averages))
+        raise FakefaceError(f"no two folds of the same parameters: found {known}; {HOW_TO_GET_FOLDS}")
+    averaged = averages(several)
+    print(json.dumps(averaged, indent=2, ensure_ascii=False) if as_json else page(averaged))
 
 
-def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m fakeface.commands.folds", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--rev", metavar="COMMIT", help="experiments made from that commit (default: from the last one, and the workspace)"
+        "--rev",
+        dest="revision",
+        metavar="COMMIT",
+        help="experiments made from that commit (default: from the last one, and the workspace)",
     )
-    args = parser.parse_args(argv)
-    run(args.rev, as_json=args.json)
 
 
 def _output(*command: str) -> bytes:
-    """What a command prints. Raises FakefaceError with its last word where it fails."""
+    """What a command prints. Raises FakefaceError with the last line of its errors."""
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
-        complaint = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit {done.returncode}"]
-        raise FakefaceError(complaint[-1].removeprefix("ERROR: "))
+        error_lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit {done.returncode}"]
+        raise FakefaceError(error_lines[-1].removeprefix("ERROR: "))
     return done.stdout
-
-
-def _row(name: str, mean: str, values: Iterable[str]) -> str:
-    return f"{name:<26}{mean:<18}" + "".join(f"{value:<8}" for value in values).rstrip()
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-if __name__ == "__main__":
-    run_as_command(main)

@@ -1,100 +1,101 @@
-"""Print both classifiers' scores, what they have to beat, and what their difference means.
+"""Print both classifiers' scores, the baselines, and what their difference means.
 
-Reads what `evaluate` wrote. Writes nothing.
+Reads what `evaluate` wrote. Scores of the drawn sample are compared with the published ones, where published/ holds them.
+Writes nothing.
 """
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
-from typing import Any
 
-from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import read_json
-from fakeface.core.records import OBJECTIVE_NAMES, SHORT_NAMES
+from fakeface.core.records import MODEL_LABELS
+from fakeface.reporting.published import published_lines
+from fakeface.reporting.terminal import DATA_LABELS, number, table_row
+from fakeface.scoring.results import BASELINE_LABELS, SCORE_NAMES, THRESHOLD_LABELS, Scores, read_scores
 
 COLUMNS = ("accuracy", "roc_auc")
-ROWS = ("average_precision", "equal_error_rate", "brier", "ece", "precision", "recall", "f1")
-BASELINES = {"majority_class": "majority class", "jpeg_header": "JPEG header alone", "file_size": "file size alone"}
-THRESHOLDS = {
-    "half": "p_fake 0.5",
-    "balanced_accuracy": "the p_fake best on valid",
-    "few_false_alarms": "the p_fake that few reals reach on valid",
-}
+PUBLISHED = Path("published")
+"""A copy of the published run's metrics/, beside the project's own."""
 WIDTH = 100
+CELL_WIDTHS = (28, 28, 28)
 
 
-def page(found: dict[str, Any]) -> str:
-    what = "the drawn sample, not real photos" if found["data"] == "sample" else "photos"
+def page(scores: Scores) -> str:
     sentences = [
-        found["comparison"]["sentence"],
-        found["shift"]["sentence"],
-        f"Related pairs across train, valid and test: {found['pairs_across_sides']}.",
+        scores.comparison.sentence,
+        scores.shift.sentence,
+        f"Related pairs across train, valid and test: {scores.pairs_across_sides}.",
     ]
     return "\n".join(
         [
-            f"{found['test_images']} test images of {what}, in {found['test_groups']} groups",
-            f"fake from {THRESHOLDS[found['threshold']]}; in brackets 95 % intervals",
+            f"{scores.test_images} test images of {DATA_LABELS[scores.data]}, in {scores.test_groups} groups",
+            f"threshold: {THRESHOLD_LABELS[scores.threshold]}; in brackets 95 % intervals",
             "",
-            *ranking(found),
+            *ranking(scores),
             "",
-            *details([found[name] for name in OBJECTIVE_NAMES]),
+            *details(scores),
             "",
             *(fill(sentence, WIDTH) for sentence in sentences),
         ]
     )
 
 
-def ranking(found: dict[str, Any]) -> Iterator[str]:
-    """A row per model and per baseline, which the models have to beat; a column per score."""
-    yield _row("", COLUMNS)
-    for name in OBJECTIVE_NAMES:
-        yield _row(
-            SHORT_NAMES[name], (_number(found[name]["test"][score], found[name]["intervals"][score]) for score in COLUMNS)
-        )
-    for name, of in found["baselines"].items():
-        yield _row(f"to beat: {BASELINES[name]}", (_number(of[score], of["intervals"][score]) for score in COLUMNS))
+def ranking(scores: Scores) -> Iterator[str]:
+    """A row per model and per baseline, a column per score."""
+    yield table_row(("", *COLUMNS), CELL_WIDTHS)
+    rows = {MODEL_LABELS[objective]: model for objective, model in scores.models.items()}
+    baselines = {f"baseline: {BASELINE_LABELS[name]}": baseline for name, baseline in scores.baselines.items()}
+    for name, scored in (rows | baselines).items():
+        yield table_row((name, *(number(*scored.estimate(score)) for score in COLUMNS)), CELL_WIDTHS)
 
 
-def details(models: list[dict[str, Any]]) -> Iterator[str]:
+def details(scores: Scores) -> Iterator[str]:
     """A row per score; a column per model."""
-    yield _row("", (SHORT_NAMES[name] for name in OBJECTIVE_NAMES))
-    for name in ROWS:
-        yield _row(name, (_number(model["test"][name], model["intervals"][name]) for model in models))
-    for side in ("train", "valid"):
-        yield _row(f"accuracy, {side}", (_number(model[side]["accuracy"]) for model in models))
-    yield _row("accuracy, notebook's rule", (_number(model["argmax_rule"]["accuracy"]) for model in models))
-    for name in models[0]["slices"]["difficulty"]:
-        slices = [model["slices"]["difficulty"][name] for model in models]
-        yield _row(f"roc_auc, {name} fakes", (_number(of["roc_auc"], of["roc_auc_interval"]) for of in slices))
-    for name in models[0]["perturbed"]:
-        changed = [model["perturbed"][name] for model in models]
-        yield _row(f"roc_auc, {name}", (_number(of["roc_auc"], of["roc_auc_interval"]) for of in changed))
+    models = list(scores.models.values())
+    rows = {"": list(MODEL_LABELS.values())}
+    for name in SCORE_NAMES:
+        if name not in COLUMNS:
+            rows[name] = [number(*model.estimate(name)) for model in models]
+    rows["accuracy, train"] = [number(model.train.accuracy) for model in models]
+    rows["accuracy, valid"] = [number(model.valid.accuracy) for model in models]
+    rows["accuracy, notebook's rule"] = [number(model.argmax_rule.accuracy) for model in models]
+    for name in scores.ce.slices["difficulty"]:
+        slices = [model.slices["difficulty"][name] for model in models]
+        rows[f"roc_auc, {name} fakes"] = [number(scored.roc_auc, scored.roc_auc_interval) for scored in slices]
+    for name in scores.ce.perturbed:
+        perturbed = [model.perturbed[name] for model in models]
+        rows[f"roc_auc, {name}"] = [number(scored.roc_auc, scored.roc_auc_interval) for scored in perturbed]
+    yield from (table_row((name, *cells), CELL_WIDTHS) for name, cells in rows.items())
 
 
-def _row(name: str, cells: Iterable[str]) -> str:
-    return (f"{name:<28}" + "".join(f"{cell:<28}" for cell in cells)).rstrip()
+def beside_published(scores: Scores, metrics: Path) -> list[str]:
+    """A line per model with its published scores; none but for the drawn sample, and none where published/ has no scores."""
+    if scores.data != "sample" or not (PUBLISHED / "scores.json").is_file():
+        return []
+    own, published = split_hash(metrics), split_hash(PUBLISHED)
+    return published_lines(scores, read_scores(PUBLISHED / "scores.json"), same_split=own is not None and own == published)
 
 
-def _number(value: float | None, interval: Sequence[float] | None = None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+def split_hash(metrics: Path) -> str | None:
+    """The hash of the images and their sides, None where there is no split.json."""
+    path = metrics / "split.json"
+    return str(read_json(path)["split_sha256"]) if path.is_file() else None
 
 
-def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m fakeface.commands.scores", description=(__doc__ or "").partition("\n")[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "scores", type=Path, nargs="?", default=Path("metrics/scores.json"), help="default: metrics/scores.json"
+        "path",
+        type=Path,
+        nargs="?",
+        default=Path("metrics/scores.json"),
+        metavar="PATH",
+        help="JSON to read, as `evaluate` writes it (default: %(default)s)",
     )
-    path = parser.parse_args(argv).scores
-    found = read_json(path)
-    try:
-        text = page(found)
-    except (KeyError, TypeError):
-        raise FakefaceError(f"{path}: not the scores that `evaluate` writes") from None
-    print(text)
 
 
-if __name__ == "__main__":
-    run_as_command(main)
+def run(path: Path) -> None:
+    scores = read_scores(path)
+    lines = [fill(line, WIDTH) for line in beside_published(scores, path.parent)]
+    print("\n".join([page(scores), *(["", *lines] if lines else [])]))

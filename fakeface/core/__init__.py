@@ -1,1 +1,1 @@
-"""What every room uses: errors, parameters, table schemas, files written whole, work spread over all cores."""
+"""What every room uses: table schemas, tables and files written whole, parameters, command lines, errors, work on all cores."""

@@ -1,4 +1,4 @@
-"""What is said to the user when something is wrong: one line, exit status 1 (what was given) or 2 (how it was asked)."""
+"""Errors that the user can fix: one line on stderr, and exit status 1 (a wrong input) or 2 (wrong usage or parameters)."""
 
 import sys
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import NoReturn
 
 
 class FakefaceError(Exception):
-    """Something the user can mend; the message names the file, the value and what was expected."""
+    """Something the user can fix; the message names the file, the value and what was expected."""
 
     exit_status = 1
 
@@ -25,14 +25,14 @@ def run_as_command(main: Callable[[list[str]], None]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
     except OSError as error:
-        print(f"error: {described(error)}", file=sys.stderr)
+        print(f"error: {describe_os_error(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)
 
 
-def described(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """An operating system's error in one line: `FILE: what is wrong`."""
     reason = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {reason}" if error.filename is not None else reason

@@ -18,9 +18,7 @@ from fakeface.core.records import Bit
 
 Row = TypeVar("Row")
 
-
 ROWS_AT_A_TIME = 1000
-
 
 _NUMERIC = (int, float, Bit, int | None, float | None, Bit | None)
 
@@ -50,7 +48,7 @@ def write_rows(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
-    """All that `write_rows` wrote. Raises as `each_row` does."""
+    """All rows that `write_rows` wrote. Raises as `each_row` does."""
     return list(each_row(path, kind))
 
 
@@ -61,7 +59,7 @@ def each_row(path: Path, kind: type[Row]) -> Iterator[Row]:
         FakefaceError: the file is no CSV, a column is missing or a cell is not what its field allows.
     """
     numeric = {field.name for field in fields(kind) if field.type in _NUMERIC}  # type: ignore[arg-type]
-    checked = TypeAdapter(list[kind]).validate_python  # type: ignore[valid-type]
+    validate = TypeAdapter(list[kind]).validate_python  # type: ignore[valid-type]
     first_line = 2
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -70,7 +68,7 @@ def each_row(path: Path, kind: type[Row]) -> Iterator[Row]:
                 for row in csv.DictReader(file, restkey="more cells than columns")
             )
             while rows := list(itertools.islice(cells, ROWS_AT_A_TIME)):
-                yield from checked(rows)
+                yield from validate(rows)
                 first_line += len(rows)
     except (csv.Error, UnicodeDecodeError) as error:
         raise FakefaceError(f"{path}: not CSV: {error}") from None
@@ -81,7 +79,7 @@ def each_row(path: Path, kind: type[Row]) -> Iterator[Row]:
 
 
 def _number(text: str | None) -> int | float | str | None:
-    """An empty cell is None; what is no number stays as it is, to be refused by name."""
+    """The number in a cell, None for an empty one; text that is no number stays as it is, to be refused by name."""
     if not text:
         return None
     for kind in (int, float):
@@ -104,5 +102,6 @@ def read_json(path: Path) -> Any:
 
 
 def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

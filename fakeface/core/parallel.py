@@ -1,4 +1,4 @@
-"""The same work on many items, spread over the cores, with a progress bar."""
+"""Do the same work on many items, spread over the cores, with a progress bar."""
 
 import os
 from collections import deque
@@ -9,22 +9,21 @@ from typing import TypeVar
 from tqdm import tqdm
 
 Item = TypeVar("Item")
-
-
 Result = TypeVar("Result")
 
 
 def on_all_cores(
     function: Callable[[Item], Result], items: Iterable[Item], title: str | None, *, total: int | None = None
 ) -> Iterator[Result]:
-    """`function` of each item, in the items' order, with a progress bar if it has a title; `total` where items have no length.
+    """Yield `function` of each item, in the items' order; with a title also show a progress bar.
 
-    Items are asked for, and results kept, a few at a time. Threads suffice: Pillow decodes and resizes without Python's lock.
+    `total` is the number of items where `items` has no length. Items are taken, and results held, a few at a time. Threads
+    suffice: Pillow decodes and resizes without Python's lock.
     """
     threads = os.cpu_count() or 1
     total = len(items) if isinstance(items, Sized) else total
     waiting: deque[Future[Result]] = deque()
-    hidden = True if title is None else None  # None: where nobody looks
+    hidden = True if title is None else None  # None: hidden where stderr is no terminal
     with ThreadPoolExecutor(threads) as executor, tqdm(total=total, desc=title, unit="image", disable=hidden) as bar:
         try:
             for item in items:

@@ -1,6 +1,7 @@
-"""params.yaml, checked: one frozen dataclass per section, in the module that owns it."""
+"""Load and check params.yaml: one frozen dataclass per section, in the module that owns it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -50,11 +51,11 @@ def load_params(path: Path, section: str, kind: type[Section]) -> Section:
     values = read_yaml(path)
     if section not in values:
         raise ParamsError(f"{path}: {section}: missing")
-    return checked(values[section], kind, f"{path}: {section}")
+    return check_section(values[section], kind, f"{path}: {section}")
 
 
-def checked(values: Any, kind: type[Section], where: str) -> Section:
-    """`values` as a `kind`; the first thing wrong is named after `where`."""
+def check_section(values: Any, kind: type[Section], where: str) -> Section:
+    """`values` as an instance of `kind`. Raises ParamsError, which names `where` and the first key that is wrong."""
     try:
         if not is_dataclass(kind):
             return TypeAdapter(kind).validate_python(values)
@@ -68,6 +69,7 @@ def checked(values: Any, kind: type[Section], where: str) -> Section:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
+    """All sections of a params file. Raises ParamsError where it is missing or has none."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
@@ -77,6 +79,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: expected sections with names, found {type(values).__name__}")
     return values
+
+
+def flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested parameters as `section.key: value`, as DVC names them."""
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        flat |= flat_params(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def _first_complaint(error: ValidationError, where: str) -> str:

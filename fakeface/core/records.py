@@ -1,4 +1,4 @@
-"""The tables (CSV) and JSON files that the stages exchange: written whole or not at all."""
+"""The schemas of the tables (CSV) that the stages exchange, a dataclass per kind of row, and the names that labels go by."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -6,13 +6,16 @@ from typing import Final, Literal
 REAL: Final = 0
 FAKE: Final = 1
 LABEL_NAMES = ("real", "fake")
+DIFFICULTIES = ("easy", "mid", "hard")
 PARTS = ("left_eye", "right_eye", "nose", "mouth")
+DIFFICULTIES = ("easy", "mid", "hard")
 
-OBJECTIVE_NAMES = ("ce", "bce")
 ObjectiveName = Literal["ce", "bce"]
-SHORT_NAMES = {"ce": "cross-entropy", "bce": "BCE"}
-THRESHOLD_NAMES = ("half", "balanced_accuracy", "few_false_alarms")
+OBJECTIVE_NAMES: tuple[ObjectiveName, ...] = ("ce", "bce")
+MODEL_LABELS: dict[ObjectiveName, str] = {"ce": "cross-entropy", "bce": "BCE"}
+"""What the two models are called in text and figures."""
 ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
+THRESHOLD_NAMES: tuple[ThresholdName, ...] = ("half", "balanced_accuracy", "few_false_alarms")
 
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]
@@ -54,7 +57,7 @@ class RejectedRecord:
 
 @dataclass(frozen=True)
 class PairRecord:
-    """Two related images, path_a < path_b; `points` is how many keypoints lie alike, 0 where the kind needs none."""
+    """Two related images, path_a < path_b; `points` is how many keypoints match, 0 where the kind needs none."""
 
     path_a: str
     path_b: str
@@ -64,7 +67,7 @@ class PairRecord:
 
 @dataclass(frozen=True, slots=True)
 class GroupRecord:
-    """An image and the group that it is related to, directly or through others: the smallest sha256 in it."""
+    """An image and its group, all images related to it directly or through others, named by the smallest sha256 in it."""
 
     path: str
     group: str
@@ -92,7 +95,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class PredictionRecord:
-    """One image and what each model makes of it.
+    """One image and each model's p_fake of it.
 
     `p_fake` is calibrated, `raw_p_fake` is what the loss trained (temperature 1); `bce_argmax` is the notebook's verdict on
     BCE's two outputs, 1 for fake.

@@ -1,1 +1,1 @@
-"""From an image file to pixels, and what happens to photos on their way through the net."""
+"""Image files decoded to pixels, and perturbations: what happens to photos on their way through the net."""

@@ -1,6 +1,6 @@
-"""From a file to pixels: JPEG, PNG, WEBP, BMP or TIFF, whatever its name ends in, to upright 8-bit RGB.
+"""Decode a file, JPEG, PNG, WEBP, BMP or TIFF, whatever its name ends in, to an upright 8-bit RGB image.
 
-Transparent pixels are shown on white, 16-bit ones keep their upper byte, colour profiles are not applied.
+Transparent pixels are shown on white, 16-bit values keep their upper byte, colour profiles are not applied.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ _UPRIGHT = {
 
 
 class ImageError(FakefaceError):
-    """A file is not an image that can be used; `reason` is the message without the file's name."""
+    """A file cannot be used as an image; `reason` is the message without the file's name."""
 
     def __init__(self, where: Path | str, reason: str) -> None:
         super().__init__(f"{where}: {reason}")
@@ -46,7 +46,7 @@ class ImageError(FakefaceError):
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a file says about its image: upright size in pixels, sum of a JPEG's luma quantisation table."""
+    """Width and height of the upright image in pixels, and the sum of a JPEG's luma quantisation table."""
 
     width: int
     height: int
@@ -63,7 +63,7 @@ def read_image(path: Path) -> Image.Image:
 
 
 def read_indexed(path: Path, sha256: str) -> Image.Image:
-    """The image in a file that is still the one indexed: the hexadecimal SHA-256 of its bytes is given. Raises ImageError."""
+    """The image in a file, upright RGB. Raises ImageError, also where the bytes do not have this SHA-256 (hexadecimal)."""
     data = read_image_bytes(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ImageError(path, "changed since it was indexed: `dvc repro` indexes it again")
@@ -86,12 +86,12 @@ def read_image_bytes(path: Path) -> bytes:
 
 def decode_image(data: bytes, where: Path | str) -> Image.Image:
     """The image that `data` encodes, upright RGB. Raises ImageError, which names `where`."""
-    return _decoded(data, where, draft=False)[0]
+    return _decode(data, where, draft=False)[0]
 
 
 def image_facts(data: bytes, where: Path | str) -> ImageFacts:
-    """Facts from the header, after proof that all of `data` decodes (a JPEG's pixels only coarsely). Raises ImageError."""
-    return _decoded(data, where, draft=True)[1]
+    """Facts from the header, once all of `data` has been decoded, a JPEG at reduced size. Raises ImageError."""
+    return _decode(data, where, draft=True)[1]
 
 
 def fit(image: Image.Image, px: int) -> Pixels:
@@ -102,30 +102,30 @@ def fit(image: Image.Image, px: int) -> Pixels:
     return np.asarray(square)
 
 
-def _decoded(data: bytes, where: Path | str, *, draft: bool) -> tuple[Image.Image, ImageFacts]:
+def _decode(data: bytes, where: Path | str, *, draft: bool) -> tuple[Image.Image, ImageFacts]:
     if not data:
         raise ImageError(where, "empty file")
-    _hush_pillow()
+    _silence_pillow()
     try:
-        image: Image.Image = _opened(data, where)
+        image: Image.Image = _open(data, where)
         tables: dict[int, list[int]] = getattr(image, "quantization", {})
         size = image.size
         if draft:
             image.draft(image.mode, (DRAFT_PX, DRAFT_PX))
         image.load()
         orientation = _orientation(image)
-        image = _rgb(image, where)
+        image = _to_rgb(image, where)
         if orientation in _UPRIGHT:
             image = image.transpose(_UPRIGHT[orientation])
     except ImageError:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow raises errors of almost any type on damaged files
-        raise ImageError(where, _damage(data, error)) from None
+        raise ImageError(where, _describe_damage(data, error)) from None
     width, height = size[::-1] if orientation in range(5, 9) else size
     return image, ImageFacts(width, height, sum(tables[0]) if 0 in tables else None)
 
 
-def _opened(data: bytes, where: Path | str) -> Image.Image:
+def _open(data: bytes, where: Path | str) -> Image.Image:
     """The image with its header read and its pixels not yet decoded."""
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -141,14 +141,14 @@ def _opened(data: bytes, where: Path | str) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1, upright, where there is none that can be read."""
+    """The EXIF orientation, 1 to 8; 1, upright, where none can be read."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - as above, and the pixels may be sound all the same
         return 1
 
 
-def _rgb(image: Image.Image, where: Path | str) -> Image.Image:
+def _to_rgb(image: Image.Image, where: Path | str) -> Image.Image:
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
@@ -159,8 +159,8 @@ def _rgb(image: Image.Image, where: Path | str) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _damage(data: bytes, error: Exception) -> str:
-    """What is wrong with bytes that Pillow cannot decode, in one line."""
+def _describe_damage(data: bytes, error: Exception) -> str:
+    """What is wrong with bytes that Pillow cannot decode, in one line without the file's name."""
     kind = next((kind for signature, kind in _SIGNATURES.items() if data.startswith(signature)), None)
     if kind is None:
         return "not a JPEG, PNG, WEBP, BMP or TIFF image"
@@ -171,7 +171,7 @@ def _damage(data: bytes, error: Exception) -> str:
     return f"damaged {kind} ({len(data):,} bytes): {' '.join(str(error).split()) or type(error).__name__}"
 
 
-def _hush_pillow() -> None:
+def _silence_pillow() -> None:
     """Ignore Pillow's warnings, for good: what matters in them is raised here as an ImageError.
 
     `warnings.catch_warnings` is not safe where threads decode at once.

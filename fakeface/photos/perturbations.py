@@ -1,6 +1,6 @@
-"""Small changes to a photo that leave what it shows as it was: what a photo meets on its way through the net.
+"""Perturbations: small changes that photos undergo on their way through the net, and that leave what they show as it was.
 
-An upright RGB image in, an RGB image of the same size out, the same on every run.
+Each takes an upright RGB image and returns an RGB image of the same size, the same on every run.
 """
 
 import io
@@ -12,13 +12,14 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 BLUR_SHARE = 1 / 200
-"""Of the shorter side is the blur's standard deviation: a network sees photos of any size reduced to one, and so as blurred."""
+"""The blur's standard deviation as a share of the image's shorter side: photos of all sizes are reduced to one before a network
+sees them, and are then equally blurred."""
 NOISE_SIGMA = 10.0
-"""The noise's standard deviation, where a channel goes from 0 to 255."""
+"""The noise's standard deviation, on a scale of 0 to 255."""
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:
-    """Compressed and decoded again; Pillow's JPEG halves the colours' resolution (4:2:0) unless told otherwise."""
+    """Compress to JPEG and decode again; by default Pillow halves the resolution of the colours (4:2:0)."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
     compressed = Image.open(file, formats=["JPEG"])
@@ -27,18 +28,18 @@ def jpeg(image: Image.Image, quality: int) -> Image.Image:
 
 
 def half_size(image: Image.Image) -> Image.Image:
-    """Reduced to half its width and height and enlarged again, by the antialiasing bilinear filter of `fit`."""
+    """Reduce to half the width and height and enlarge again, with the antialiasing bilinear filter of `fit`."""
     half = ((image.width + 1) // 2, (image.height + 1) // 2)
     return image.resize(half, Image.Resampling.BILINEAR).resize(image.size, Image.Resampling.BILINEAR)
 
 
 def blur(image: Image.Image) -> Image.Image:
-    """Gaussian, its standard deviation BLUR_SHARE of the shorter side."""
+    """Gaussian blur; its standard deviation is BLUR_SHARE of the shorter side."""
     return image.filter(ImageFilter.GaussianBlur(min(image.size) * BLUR_SHARE))
 
 
 def noise(image: Image.Image) -> Image.Image:
-    """Gaussian, NOISE_SIGMA, of its own in every pixel and channel; the seed is the image's content."""
+    """Add Gaussian noise, independent in every pixel and channel; the image's content is the seed."""
     pixels = np.asarray(image)
     rng = np.random.default_rng(crc32(pixels.tobytes()))
     noisy = pixels + NOISE_SIGMA * rng.standard_normal(pixels.shape, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Pictures of results, drawn with matplotlib: the same file for the same numbers.
+"""Plots of results with matplotlib: the same file for the same numbers.
 
 A figure is a PNG for MLflow and DVC, or an <svg> in a page, which takes the page's colours. Both are legible on a phone.
 """
@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib import font_manager, rc_context
@@ -19,25 +18,34 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fakeface.core.files import replacing
-from fakeface.core.records import LABEL_NAMES, EpochRecord
+from fakeface.core.records import LABEL_NAMES, MODEL_LABELS, EpochRecord, ObjectiveName
 from fakeface.photos.images import Pixels
+from fakeface.reporting.rows import Row
+from fakeface.scoring.results import ConfusionMatrix, PerturbedScores, ReliabilityBin, SliceScores
 
-COLOURS = {"ce": "#0072b2", "bce": "#d55e00"}
-"""Okabe & Ito 2008: told apart with any colour vision."""
+COLOURS: dict[ObjectiveName, str] = {"ce": "#0072b2", "bce": "#d55e00"}
+"""Okabe & Ito 2008: distinct with any colour vision."""
 FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
-"""Matplotlib's own, and those that bring Korean names where they are installed."""
-NAMES = {"ce": "cross-entropy", "bce": "BCE on output 1"}
+"""Matplotlib's own font, and fonts with Korean letters where they are installed."""
 PAGE_COLOURS = {"#000000": "currentColor"} | {colour: f"var(--{objective})" for objective, colour in COLOURS.items()}
-"""What a page calls the colours of an SVG, so that they suit its light and its dark side."""
+"""The page's CSS variables for an SVG's colours, so that they suit its light and its dark mode."""
+METADATA: dict[str, dict[str, None] | None] = {
+    "png": {"Software": None},
+    "jpg": None,
+    "jpeg": None,
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None},
+}
+"""Kinds of files, and what matplotlib would write into each beside the figure: its version and the date."""
 CHANCE, DODGE, TITLE_PT = "#808080", 0.17, 11
-
-Row = Mapping[str, Any]
-"""A name, and each model's `roc_auc` with its `roc_auc_interval`; None where they are not defined."""
 
 
 def save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary, _any_letter():
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+    """Write a file of the kind that its name ends in, a PNG where that is none of METADATA's."""
+    ending = path.suffix[1:].lower()
+    kind = ending if ending in METADATA else "png"
+    with replacing(path) as temporary, rc_context({"svg.hashsalt": ""}), _any_letter():
+        figure.savefig(temporary, format=kind, dpi=120, metadata=METADATA[kind])
 
 
 def svg(figure: Figure, name: str, description: str) -> str:
@@ -59,13 +67,13 @@ def svg(figure: Figure, name: str, description: str) -> str:
 
 @contextmanager
 def _any_letter() -> Iterator[None]:
-    """A letter that no font has is a box in a PNG, and left to the browser in a page."""
+    """No warning of a letter that no font has: it is a box in a PNG, and left to the browser in a page."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
 
 
-def confusion_figure(matrix: Sequence[Sequence[int]], title: str) -> Figure:
+def confusion_figure(matrix: ConfusionMatrix, title: str) -> Figure:
     """A confusion matrix, a row per label and a column per verdict, with each count's share of its row."""
     counts = np.array(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -83,81 +91,74 @@ def confusion_figure(matrix: Sequence[Sequence[int]], title: str) -> Figure:
     return figure
 
 
-def curves_figure(histories: Mapping[str, Sequence[EpochRecord]], title: str) -> Figure:
-    """Train and validation loss of one model, or of several over each other, with one legend; a ring is the epoch kept."""
+def curves_figure(histories: Mapping[ObjectiveName, Sequence[EpochRecord]], title: str) -> Figure:
+    """Training and validation loss of one model or of both, with one legend; a ring marks the epoch of the checkpoint."""
     figure = Figure(figsize=(4.6, 3.8), layout="constrained")
     axes = figure.subplots()
     for objective, epochs in histories.items():
-        _draw_losses(axes, objective, epochs)
+        _plot_losses(axes, objective, epochs)
     axes.set(xlabel="epoch", ylabel="loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _finish(axes, title)
     return figure
 
 
-def _draw_losses(axes: Axes, objective: str, epochs: Sequence[EpochRecord]) -> None:
+def _plot_losses(axes: Axes, objective: ObjectiveName, epochs: Sequence[EpochRecord]) -> None:
     numbers = [epoch.epoch for epoch in epochs]
     marker = "o" if len(epochs) == 1 else None
     colour = COLOURS[objective]
     for side, dash in (("train", "--"), ("valid", "-")):
         losses = [getattr(epoch, f"{side}_loss") for epoch in epochs]
-        axes.plot(numbers, losses, dash, color=colour, marker=marker, label=f"{NAMES[objective]}, {side}")
-    kept = max(epochs, key=lambda epoch: (epoch.valid_accuracy, -epoch.epoch))
-    axes.scatter([kept.epoch], [kept.valid_loss], s=70, facecolors="none", edgecolors=colour, linewidths=1.5, zorder=3)
+        axes.plot(numbers, losses, dash, color=colour, marker=marker, label=f"{MODEL_LABELS[objective]}, {side}")
+    best = max(epochs, key=lambda epoch: (epoch.valid_accuracy, -epoch.epoch))
+    axes.scatter([best.epoch], [best.valid_loss], s=70, facecolors="none", edgecolors=colour, linewidths=1.5, zorder=3)
 
 
 def roc_figure(
-    curves: Mapping[str, Sequence[tuple[float, float]]], marks: Mapping[str, tuple[float, float]], title: str
+    curves: Mapping[ObjectiveName, Sequence[tuple[float, float]]],
+    operating_points: Mapping[ObjectiveName, tuple[float, float]],
+    title: str,
 ) -> Figure:
-    """Each model's (false positive rate, true positive rate), and where its threshold lies on it."""
+    """Each model's ROC curve, (false positive rate, true positive rate), and the operating point of its threshold."""
     figure = Figure(figsize=(4.4, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], ":", color=CHANCE, label="chance")
     for objective, points in curves.items():
         if points:
-            axes.plot(*zip(*points, strict=True), color=COLOURS[objective], label=NAMES[objective])
-    for objective, mark in marks.items():
-        axes.plot(*mark, "o", color=COLOURS[objective], markersize=7, label=f"{NAMES[objective]}, its threshold")
-    axes.set(xlabel="real images called fake", ylabel="fakes found", aspect="equal")
+            axes.plot(*zip(*points, strict=True), color=COLOURS[objective], label=MODEL_LABELS[objective])
+    for objective, point in operating_points.items():
+        axes.plot(*point, "o", color=COLOURS[objective], markersize=7, label=f"{MODEL_LABELS[objective]}, operating point")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     _finish(axes, title, "lower right")
     return figure
 
 
-def reliability_figure(bins: Mapping[str, Sequence[Mapping[str, Any]]], title: str) -> Figure:
-    """The share of fakes among images of about the same p_fake; a dot's area is the number of images."""
+def reliability_figure(bins: Mapping[ObjectiveName, Sequence[ReliabilityBin]], title: str) -> Figure:
+    """The share of fakes in each bin against its mean p_fake; a dot's area is the number of images."""
     figure = Figure(figsize=(4.4, 4.4), layout="constrained")
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], ":", color=CHANCE, label="p_fake means what it says")
-    most = max((of_bin["images"] for of_model in bins.values() for of_bin in of_model), default=1)
-    for objective, of_model in bins.items():
-        p_fake, shares = ([of_bin[name] for of_bin in of_model] for name in ("p_fake", "fake_share"))
-        axes.plot(p_fake, shares, color=COLOURS[objective], linewidth=1, label=NAMES[objective])
-        areas = [140 * of_bin["images"] / most for of_bin in of_model]
+    axes.plot([0, 1], [0, 1], ":", color=CHANCE, label="perfect calibration")
+    most = max((bin_.images for model_bins in bins.values() for bin_ in model_bins), default=1)
+    for objective, model_bins in bins.items():
+        p_fake, shares = [bin_.p_fake for bin_ in model_bins], [bin_.fake_share for bin_ in model_bins]
+        axes.plot(p_fake, shares, color=COLOURS[objective], linewidth=1, label=MODEL_LABELS[objective])
+        areas = [140 * bin_.images / most for bin_ in model_bins]
         axes.scatter(p_fake, shares, s=areas, color=COLOURS[objective], alpha=0.7, linewidths=0)
-    axes.set(xlabel="p_fake as predicted", ylabel="share that is fake", aspect="equal")
+    axes.set(xlabel="mean p_fake", ylabel="share of fakes", aspect="equal")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     _finish(axes, title, "upper left")
     return figure
 
 
-def slices_figure(rows: Sequence[Row], title: str) -> Figure:
-    """Each model's AUC on each slice of the test images; the first row is all of them."""
-    return _intervals_figure(rows, title)
-
-
-def robustness_figure(rows: Sequence[Row], title: str) -> Figure:
-    """Each model's AUC on the test images after each change to them; the first row is without a change."""
-    return _intervals_figure(rows, title)
-
-
-def _intervals_figure(rows: Sequence[Row], title: str) -> Figure:
+def intervals_figure(rows: Sequence[Row], title: str) -> Figure:
+    """Each model's AUC with its interval, a row per slice or perturbation; a thin line marks the first row's AUC."""
     figure = Figure(figsize=(4.6, 1.5 + 0.36 * max(len(rows), 3)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0.5, linestyle=":", color=CHANCE, label="chance")
     for number, objective in enumerate(COLOURS):
-        _draw_intervals(axes, objective, [row[objective] for row in rows], (2 * number - 1) * DODGE)
-    axes.set(yticks=range(len(rows)), yticklabels=[row["name"] for row in rows], xlabel="AUC")
+        _plot_intervals(axes, objective, [row.models[objective] for row in rows], (2 * number - 1) * DODGE)
+    axes.set(yticks=range(len(rows)), yticklabels=[row.name for row in rows], xlabel="AUC")
     axes.set_ylim(len(rows) - 0.4, -0.6)
     _finish(axes, title, None)
     axes.grid(visible=False, axis="y")
@@ -165,17 +166,18 @@ def _intervals_figure(rows: Sequence[Row], title: str) -> Figure:
     return figure
 
 
-def _draw_intervals(axes: Axes, objective: str, measured: Sequence[Mapping[str, Any]], offset: float) -> None:
-    """Dots with whiskers, one row each, those without a value empty; a thin line at the first."""
-    colour = COLOURS[objective]
-    rows = [(row + offset, of["roc_auc"], of["roc_auc_interval"]) for row, of in enumerate(measured)]
-    known = [row for row in rows if row[1] is not None]
-    axes.plot([auc for _, auc, _ in known], [row for row, *_ in known], "o", color=colour, markersize=5, label=NAMES[objective])
-    for row, _, interval in known:
+def _plot_intervals(
+    axes: Axes, objective: ObjectiveName, scores: Sequence[SliceScores | PerturbedScores], offset: float
+) -> None:
+    """Dots with whiskers, one row each, empty where the AUC is undefined; a thin line at the first."""
+    colour, label = COLOURS[objective], MODEL_LABELS[objective]
+    dots = [(at + offset, row.roc_auc, row.roc_auc_interval) for at, row in enumerate(scores) if row.roc_auc is not None]
+    axes.plot([auc for _, auc, _ in dots], [at for at, *_ in dots], "o", color=colour, markersize=5, label=label)
+    for at, _, interval in dots:
         if interval is not None:
-            axes.plot(interval, [row, row], color=colour, linewidth=1.5, solid_capstyle="round")
-    if measured and measured[0]["roc_auc"] is not None:
-        axes.axvline(measured[0]["roc_auc"], color=colour, linewidth=0.8, alpha=0.5)
+            axes.plot(interval, [at, at], color=colour, linewidth=1.5, solid_capstyle="round")
+    if scores and scores[0].roc_auc is not None:
+        axes.axvline(scores[0].roc_auc, color=colour, linewidth=0.8, alpha=0.5)
 
 
 def _finish(axes: Axes, title: str, legend: str | None = "best") -> None:
@@ -188,7 +190,7 @@ def _finish(axes: Axes, title: str, legend: str | None = "best") -> None:
 
 
 def verdicts_figure(photos: Sequence[tuple[str, Pixels, str]]) -> Figure:
-    """Photos (px, px, 3) as they were judged, the name above and the verdicts below each."""
+    """Photos (px, px, 3) as the models see them, each with its name above and the verdicts below."""
     columns = min(len(photos), 4)
     rows = -(-len(photos) // columns)
     figure = Figure(figsize=(3.2 * columns, 4.0 * rows), layout="constrained")

@@ -1,8 +1,7 @@
-"""What can be told without looking at the picture: rows to beat, as a model no better than these may know files, not faces."""
+"""Baselines that do not look at the picture: a model that is no better may know files, not faces."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +9,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from fakeface.core.records import FAKE, SplitRecord
-from fakeface.scoring import intervals, scores
-from fakeface.scoring.intervals import Weights
-from fakeface.scoring.scores import Probabilities
+from fakeface.scoring.intervals import interval
+from fakeface.scoring.results import BaselineIntervals, BaselineName, BaselineScores
+from fakeface.scoring.scores import Labels, Probabilities, Weights, accuracy, point_estimate, roc_auc
 
-DEPTH = 3
+MAX_DEPTH = 3
 NO_TABLE = -1
 
 
@@ -27,41 +26,42 @@ class Baseline:
 
 
 def _tree() -> DecisionTreeClassifier:
-    """Of at most eight ranges, so that it tells sizes or tables apart and does not learn single files by heart."""
-    return DecisionTreeClassifier(max_depth=DEPTH, random_state=0)
+    """A tree with at most eight leaves: it separates sizes or tables and does not memorise single files."""
+    return DecisionTreeClassifier(max_depth=MAX_DEPTH, random_state=0)
 
 
-def _table(record: SplitRecord) -> int:
+def _luma_table(record: SplitRecord) -> int:
     return NO_TABLE if record.luma_quantisation_sum is None else record.luma_quantisation_sum
 
 
-BASELINES: Mapping[str, Baseline] = {
+BASELINES: Mapping[BaselineName, Baseline] = {
     "majority_class": Baseline(lambda _: 0, lambda: DummyClassifier(strategy="most_frequent")),
-    "jpeg_header": Baseline(_table, _tree),
+    "jpeg_header": Baseline(_luma_table, _tree),
     "file_size": Baseline(lambda record: record.bytes, _tree),
 }
 
 
-def baseline_scores(train: Sequence[SplitRecord], test: Sequence[SplitRecord], weights: Weights) -> dict[str, Any]:
-    """Each baseline's accuracy and ROC AUC on the test images with their intervals; `weights` (B, N) as in `intervals`."""
+def baseline_scores(
+    train: Sequence[SplitRecord], test: Sequence[SplitRecord], weights: Weights
+) -> dict[BaselineName, BaselineScores]:
+    """Each baseline fitted on the train images and scored on the test images; `weights` (B, N) for the intervals."""
     labels = np.array([record.label for record in test], dtype=np.int64)
-    found = {}
-    for name in BASELINES:
-        p_fake = baseline_p_fake(name, train, test)
-        verdicts = p_fake >= 0.5
-        found[name] = {
-            "accuracy": scores.accuracy(labels, verdicts),
-            "roc_auc": scores.roc_auc(labels, p_fake),
-            "intervals": {
-                "accuracy": intervals.interval(intervals.accuracy(labels, verdicts, weights)),
-                "roc_auc": intervals.interval(intervals.roc_auc(labels, p_fake, weights)),
-            },
-        }
-    return found
+    return {name: _scores(labels, baseline_p_fake(name, train, test), weights) for name in BASELINES}
 
 
-def baseline_p_fake(name: str, train: Sequence[SplitRecord], test: Sequence[SplitRecord]) -> Probabilities:
-    """p_fake (N,) of the test images by the baseline of that name, fitted on the train images."""
+def _scores(labels: Labels, p_fake: Probabilities, weights: Weights) -> BaselineScores:
+    verdicts = p_fake >= 0.5
+    return BaselineScores(
+        accuracy=point_estimate(accuracy, labels, verdicts),
+        roc_auc=point_estimate(roc_auc, labels, p_fake),
+        intervals=BaselineIntervals(
+            accuracy=interval(accuracy(labels, verdicts, weights)), roc_auc=interval(roc_auc(labels, p_fake, weights))
+        ),
+    )
+
+
+def baseline_p_fake(name: BaselineName, train: Sequence[SplitRecord], test: Sequence[SplitRecord]) -> Probabilities:
+    """p_fake (N,) of the test images by that baseline, fitted on the train images."""
     baseline = BASELINES[name]
 
     def features(records: Sequence[SplitRecord]) -> NDArray[np.float64]:

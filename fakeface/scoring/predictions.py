@@ -1,4 +1,4 @@
-"""What both models make of the images, as arrays: joined to the images' records and checked against them."""
+"""Both models' predictions as arrays, joined to the images' records and checked against them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,27 @@ import numpy as np
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json, read_rows
-from fakeface.core.records import OBJECTIVE_NAMES, THRESHOLD_NAMES, PerturbedRecord, PredictionRecord, Side, SplitRecord
+from fakeface.core.records import (
+    OBJECTIVE_NAMES,
+    THRESHOLD_NAMES,
+    ObjectiveName,
+    PerturbedRecord,
+    PredictionRecord,
+    Side,
+    SplitRecord,
+    ThresholdName,
+)
 from fakeface.detector import CARD_FILE
 from fakeface.scoring.scores import Labels, Probabilities, Verdicts
 
-JUDGED_SIDES: tuple[Side, ...] = ("train", "valid", "test")
+SCORED_SIDES: tuple[Side, ...] = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The images of one side as one model judges them; all arrays are (N,), in the order of the images' records.
+class SidePredictions:
+    """One model's predictions for the images of one side; all arrays are (N,), in the order of the images' records.
 
-    `p_fake` is calibrated, `raw_p_fake` is not; `argmax_verdicts` are the notebook's, by the larger of two outputs.
+    `p_fake` is calibrated, `raw_p_fake` is not; `argmax_verdicts` are the notebook's: fake where output 1 is the larger.
     """
 
     labels: Labels
@@ -31,33 +40,38 @@ class Judged:
 
 
 class Card(NamedTuple):
-    """What `train` chose for one model on the valid images: `thresholds` by name."""
+    """The temperature and thresholds that `train` chose on the valid images."""
 
     temperature: float
-    thresholds: dict[str, float]
+    thresholds: dict[ThresholdName, float]
 
 
 def load_images(split: Path) -> dict[Side, list[SplitRecord]]:
     """Each side's images in the order of their paths, so that no result depends on the order of rows."""
     records = sorted(read_rows(split, SplitRecord), key=lambda record: record.path)
-    return {side: [record for record in records if record.side == side] for side in (*JUDGED_SIDES, "excluded")}
+    return {side: [record for record in records if record.side == side] for side in (*SCORED_SIDES, "excluded")}
 
 
-def load_predictions(path: Path, images: Mapping[Side, Sequence[SplitRecord]]) -> dict[str, dict[Side, Judged]]:
-    """Each model's judgement of each side.
+def load_predictions(
+    path: Path, images: Mapping[Side, Sequence[SplitRecord]]
+) -> dict[ObjectiveName, dict[Side, SidePredictions]]:
+    """Each model's predictions for each side.
 
     Raises:
         FakefaceError: the file is not about these images, or a p_fake is no probability.
     """
-    rows: dict[Side, list[PredictionRecord]] = {side: [] for side in JUDGED_SIDES}
+    rows: dict[Side, list[PredictionRecord]] = {side: [] for side in SCORED_SIDES}
     for row in sorted(read_rows(path, PredictionRecord), key=lambda row: row.path):
         rows.setdefault(row.side, []).append(row)
-    expected = [(record.path, record.side, record.label) for side in JUDGED_SIDES for record in images[side]]
-    _check_same(path, expected, [(row.path, row.side, row.label) for found in rows.values() for row in found])
-    return {objective: {side: _judged(path, objective, rows[side]) for side in JUDGED_SIDES} for objective in OBJECTIVE_NAMES}
+    expected = [(record.path, record.side, record.label) for side in SCORED_SIDES for record in images[side]]
+    _check_same(path, expected, [(row.path, row.side, row.label) for members in rows.values() for row in members])
+    return {
+        objective: {side: _side_predictions(path, objective, rows[side]) for side in SCORED_SIDES}
+        for objective in OBJECTIVE_NAMES
+    }
 
 
-def load_perturbed(path: Path, test: Sequence[SplitRecord]) -> dict[str, dict[str, Probabilities]]:
+def load_perturbed(path: Path, test: Sequence[SplitRecord]) -> dict[ObjectiveName, dict[str, Probabilities]]:
     """Each model's p_fake (N,) of the test images under each perturbation, in the file's order of perturbations.
 
     Raises:
@@ -66,11 +80,11 @@ def load_perturbed(path: Path, test: Sequence[SplitRecord]) -> dict[str, dict[st
     rows: dict[str, list[PerturbedRecord]] = {}
     for row in read_rows(path, PerturbedRecord):
         rows.setdefault(row.perturbation, []).append(row)
-    for found in rows.values():
-        found.sort(key=lambda row: row.path)
-        _check_same(path, [(record.path,) for record in test], [(row.path,) for row in found])
+    for members in rows.values():
+        members.sort(key=lambda row: row.path)
+        _check_same(path, [(record.path,) for record in test], [(row.path,) for row in members])
     return {
-        objective: {name: _p_fake(path, f"{objective}_p_fake", found) for name, found in rows.items()}
+        objective: {name: _p_fake(path, f"{objective}_p_fake", members) for name, members in rows.items()}
         for objective in OBJECTIVE_NAMES
     }
 
@@ -84,12 +98,12 @@ def load_card(folder: Path) -> Card:
         raise FakefaceError(f"{folder / CARD_FILE}: no temperature and thresholds: train again") from None
 
 
-def _judged(path: Path, objective: str, rows: Sequence[PredictionRecord]) -> Judged:
+def _side_predictions(path: Path, objective: str, rows: Sequence[PredictionRecord]) -> SidePredictions:
     raw_p_fake = _p_fake(path, f"{objective}_raw_p_fake", rows)
     # CE's p_fake is the softmax of the two outputs, of which the larger has more than half.
     argmax = np.array([row.bce_argmax for row in rows], dtype=bool) if objective == "bce" else raw_p_fake > 0.5
     labels = np.array([row.label for row in rows], dtype=np.int64)
-    return Judged(labels, _p_fake(path, f"{objective}_p_fake", rows), raw_p_fake, argmax)
+    return SidePredictions(labels, _p_fake(path, f"{objective}_p_fake", rows), raw_p_fake, argmax)
 
 
 def _p_fake(path: Path, column: str, rows: Sequence[PredictionRecord] | Sequence[PerturbedRecord]) -> Probabilities:
@@ -100,8 +114,8 @@ def _p_fake(path: Path, column: str, rows: Sequence[PredictionRecord] | Sequence
     return values
 
 
-def _check_same(path: Path, expected: Sequence[tuple[Any, ...]], found: Sequence[tuple[Any, ...]]) -> None:
-    """Each is what is known of an image, its path first."""
-    if expected != found:
-        odd = (Counter(expected) - Counter(found)) + (Counter(found) - Counter(expected))
-        raise FakefaceError(f"{path}: {min(odd)[0]}: not as in the split: run `infer` again")
+def _check_same(path: Path, expected: Sequence[tuple[Any, ...]], actual: Sequence[tuple[Any, ...]]) -> None:
+    """Compare tuples of facts about an image, its path first."""
+    if expected != actual:
+        differing = (Counter(expected) - Counter(actual)) + (Counter(actual) - Counter(expected))
+        raise FakefaceError(f"{path}: {min(differing)[0]}: not as in the split: run `infer` again")

@@ -1,89 +1,133 @@
-"""What is measured on predictions: `labels` (N,) 0 real, 1 fake; `p_fake` (N,) in [0, 1]; `verdicts` (N,) True for fake.
+"""The formula of each score, for all bootstrap resamples of the images at once; `point_estimate` is of the images themselves.
 
-Each function is one number, None where it is not defined (no image of one of the classes). Fake is the positive class.
+`labels` (N,) are 0 for real, 1 for fake, the positive class; `p_fake` (N,) in [0, 1]; `verdicts` (N,) True for fake;
+`weights` (B, N) say how often each of the N images is in each of B resamples. A score is (B,), nan where it is undefined, as in
+a resample without the class that it needs. scikit-learn, called once per resample, gives the same numbers in minutes: 1.4 ms
+for one AUC of 302 images.
 """
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import sklearn.metrics
 from numpy.typing import NDArray
 
 from fakeface.core.records import FAKE, REAL
+from fakeface.scoring.results import ConfusionMatrix, ReliabilityBin, Score
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
 Verdicts = NDArray[np.bool_]
+Weights = NDArray[np.int64]
+Values = NDArray[np.float64]
+Formula = Callable[[Labels, Any, Weights], Values]
+Value = TypeVar("Value")
 
 BINS = 10
-"""Of equal width, for the reliability of p_fake."""
+"""The number of bins of p_fake, of equal width, for calibration."""
 
 
-def accuracy(labels: Labels, verdicts: Verdicts) -> float | None:
-    return float(sklearn.metrics.accuracy_score(labels, verdicts)) if len(labels) else None
-
-
-def balanced_accuracy(labels: Labels, verdicts: Verdicts) -> float | None:
-    """The mean of both classes' shares of right verdicts: it does not depend on how many images are fakes."""
-    return float(sklearn.metrics.balanced_accuracy_score(labels, verdicts)) if _has_both(labels) else None
-
-
-def precision(labels: Labels, verdicts: Verdicts) -> float | None:
-    """The share of fakes among the images called fake."""
-    return float(sklearn.metrics.precision_score(labels, verdicts)) if verdicts.any() else None
-
-
-def recall(labels: Labels, verdicts: Verdicts) -> float | None:
-    """The share of the fakes that are called fake."""
-    return float(sklearn.metrics.recall_score(labels, verdicts)) if (labels == FAKE).any() else None
-
-
-def false_positive_rate(labels: Labels, verdicts: Verdicts) -> float | None:
-    """The share of the real images that are called fake: false alarms."""
-    return float(verdicts[labels == REAL].mean()) if (labels == REAL).any() else None
-
-
-def f1(labels: Labels, verdicts: Verdicts) -> float | None:
-    """The harmonic mean of precision and recall."""
-    return float(sklearn.metrics.f1_score(labels, verdicts)) if (labels == FAKE).any() else None
-
-
-def roc_auc(labels: Labels, p_fake: Probabilities) -> float | None:
-    """The chance that a fake scores above a real one, ties counted half (Hanley & McNeil 1982)."""
-    return float(sklearn.metrics.roc_auc_score(labels, p_fake)) if _has_both(labels) else None
-
-
-def average_precision(labels: Labels, p_fake: Probabilities) -> float | None:
-    return float(sklearn.metrics.average_precision_score(labels, p_fake)) if (labels == FAKE).any() else None
-
-
-def equal_error_rate(labels: Labels, p_fake: Probabilities) -> float | None:
-    """The share of errors at the threshold where it is the same in both classes, read off straight lines between ROC points."""
-    if not _has_both(labels):
+def point_estimate(formula: Formula, labels: Labels, predictions: Probabilities | Verdicts) -> Score:
+    """The score of the images, each counted once; None where it is undefined, as every score of no images is."""
+    if not len(labels):
         return None
-    false_rate, true_rate, _ = sklearn.metrics.roc_curve(labels, p_fake)
-    return float(np.interp(0.0, false_rate - (1 - true_rate), false_rate))
+    (value,) = formula(labels, predictions, np.ones((1, len(labels)), dtype=np.int64)).tolist()
+    return None if np.isnan(value) else float(value)
 
 
-def brier(labels: Labels, p_fake: Probabilities) -> float | None:
+def accuracy(labels: Labels, verdicts: Verdicts, weights: Weights) -> Values:
+    return _quotient(weights @ (labels == verdicts), weights.sum(axis=1))
+
+
+def balanced_accuracy(labels: Labels, verdicts: Verdicts, weights: Weights) -> Values:
+    """The mean of both classes' shares of right verdicts: it does not depend on how many images are fakes."""
+    reals = labels == REAL
+    specificity = _quotient(weights @ (reals & ~verdicts), weights @ reals)
+    return (specificity + recall(labels, verdicts, weights)) / 2
+
+
+def precision(labels: Labels, verdicts: Verdicts, weights: Weights) -> Values:
+    """The share of fakes among the images called fake."""
+    return _quotient(weights @ ((labels == FAKE) & verdicts), weights @ verdicts)
+
+
+def recall(labels: Labels, verdicts: Verdicts, weights: Weights) -> Values:
+    """The share of the fakes that are called fake."""
+    return _quotient(weights @ ((labels == FAKE) & verdicts), weights @ (labels == FAKE))
+
+
+def false_positive_rate(labels: Labels, verdicts: Verdicts, weights: Weights) -> Values:
+    """The share of the real images that are called fake."""
+    return _quotient(weights @ ((labels == REAL) & verdicts), weights @ (labels == REAL))
+
+
+def f1(labels: Labels, verdicts: Verdicts, weights: Weights) -> Values:
+    """The harmonic mean of precision and recall."""
+    fakes = weights @ (labels == FAKE)
+    harmonic_mean = _quotient(2 * weights @ ((labels == FAKE) & verdicts), weights @ verdicts + fakes)
+    return np.where(fakes > 0, harmonic_mean, np.nan)
+
+
+def roc_auc(labels: Labels, p_fake: Probabilities, weights: Weights) -> Values:
+    """The chance that a fake has a higher p_fake than a real image, ties counted half (Hanley & McNeil 1982)."""
+    fakes, reals = _counts_above(labels, p_fake, weights)
+    twice_the_area = (np.diff(reals, axis=1) * (fakes[:, 1:] + fakes[:, :-1])).sum(axis=1)
+    return _quotient(twice_the_area, 2 * fakes[:, -1] * reals[:, -1])
+
+
+def average_precision(labels: Labels, p_fake: Probabilities, weights: Weights) -> Values:
+    fakes, reals = _counts_above(labels, p_fake, weights)
+    precisions = np.nan_to_num(_quotient(fakes, fakes + reals))
+    return _quotient((np.diff(fakes, axis=1) * precisions[:, 1:]).sum(axis=1), fakes[:, -1])
+
+
+def equal_error_rate(labels: Labels, p_fake: Probabilities, weights: Weights) -> Values:
+    """The share of errors at the threshold where it is the same in both classes, read off straight lines between ROC points."""
+    fakes, reals = _counts_above(labels, p_fake, weights)
+    false_positives = _quotient(reals, reals[:, -1:])
+    excess = false_positives - (1 - _quotient(fakes, fakes[:, -1:]))  # from -1 to 1, and never falling
+    after = np.maximum((excess >= 0).argmax(axis=1), 1)
+    rows = np.arange(len(weights))
+    before = after - 1
+    share = _quotient(-excess[rows, before], excess[rows, after] - excess[rows, before])
+    between: Values = false_positives[rows, before] + share * (false_positives[rows, after] - false_positives[rows, before])
+    return between
+
+
+def brier(labels: Labels, p_fake: Probabilities, weights: Weights) -> Values:
     """The mean squared distance of p_fake from the label (Brier 1950): 0.25 for p_fake 0.5 everywhere."""
-    return float(sklearn.metrics.brier_score_loss(labels, p_fake, labels=[REAL, FAKE])) if len(labels) else None
+    return _quotient(weights @ (p_fake - labels) ** 2, weights.sum(axis=1))
 
 
-def ece(labels: Labels, p_fake: Probabilities) -> float | None:
-    """Expected calibration error: the distance of mean p_fake from the fakes' share, averaged over images by bin of p_fake.
+def ece(labels: Labels, p_fake: Probabilities, weights: Weights) -> Values:
+    """Expected calibration error: the distance of mean p_fake from the share of fakes, averaged over images by bin of p_fake.
 
+    A bin's share of the images times its distance is the sum of its p_fake less its labels, by the number of images.
     Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", 2015.
     """
-    gaps = [images * abs(mean - share) for mean, share, images in reliability(labels, p_fake)]
-    return sum(gaps) / len(labels) if len(labels) else None
+    in_bin = bins_of(p_fake)[:, np.newaxis] == np.arange(BINS)
+    distances = weights @ (in_bin * (p_fake - labels)[:, np.newaxis])
+    return _quotient(np.abs(distances).sum(axis=1), weights.sum(axis=1))
 
 
-def reliability(labels: Labels, p_fake: Probabilities) -> list[tuple[float, float, int]]:
-    """(mean p_fake, share of fakes, images) of each bin that is not empty."""
+PROBABILITY_SCORES: tuple[Formula, ...] = (roc_auc, average_precision, equal_error_rate, brier, ece)
+VERDICT_SCORES: tuple[Formula, ...] = (accuracy, precision, recall, f1)
+
+
+def for_each_score(
+    compute: Callable[[Formula, Probabilities | Verdicts], Value], p_fake: Probabilities, verdicts: Verdicts
+) -> dict[str, Value]:
+    """`compute(formula, predictions)` by the name of each score of PROBABILITY_SCORES and VERDICT_SCORES."""
+    by_name = {formula.__name__: compute(formula, p_fake) for formula in PROBABILITY_SCORES}
+    return by_name | {formula.__name__: compute(formula, verdicts) for formula in VERDICT_SCORES}
+
+
+def reliability(labels: Labels, p_fake: Probabilities) -> list[ReliabilityBin]:
+    """The bins that are not empty, the reliability diagram's points."""
     bins = bins_of(p_fake)
     return [
-        (float(p_fake[inside].mean()), float(labels[inside].mean()), int(inside.sum()))
+        ReliabilityBin(float(p_fake[inside].mean()), float(labels[inside].mean()), int(inside.sum()))
         for number in range(BINS)
         if (inside := bins == number).any()
     ]
@@ -94,42 +138,34 @@ def bins_of(p_fake: Probabilities) -> NDArray[np.int64]:
     return np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], p_fake)
 
 
-def confusion_matrix(labels: Labels, verdicts: Verdicts) -> list[list[int]]:
-    """Counts, a row per label and a column per verdict, real first."""
-    return [[int(((labels == label) & (verdicts == verdict)).sum()) for verdict in (REAL, FAKE)] for label in (REAL, FAKE)]
+def confusion_matrix(labels: Labels, verdicts: Verdicts) -> ConfusionMatrix:
+    def count(label: int, verdict: int) -> int:
+        return int(((labels == label) & (verdicts == verdict)).sum())
+
+    return (count(REAL, REAL), count(REAL, FAKE)), (count(FAKE, REAL), count(FAKE, FAKE))
 
 
 def roc_curve(labels: Labels, p_fake: Probabilities) -> list[tuple[float, float]]:
-    """(false positive rate, true positive rate) at every threshold, from (0, 0) to (1, 1)."""
-    if not _has_both(labels):
+    """(false positive rate, true positive rate) from (0, 0) to (1, 1), without points on straight lines; [] for one class."""
+    if len(np.unique(labels)) < 2:
         return []
-    false_rate, true_rate, _ = sklearn.metrics.roc_curve(labels, p_fake)
-    return list(zip(false_rate.tolist(), true_rate.tolist(), strict=True))
+    false_positives, true_positives, _ = sklearn.metrics.roc_curve(labels, p_fake)
+    return list(zip(false_positives.tolist(), true_positives.tolist(), strict=True))
 
 
-OF_P_FAKE: dict[str, Callable[[Labels, Probabilities], float | None]] = {
-    "roc_auc": roc_auc,
-    "average_precision": average_precision,
-    "equal_error_rate": equal_error_rate,
-    "brier": brier,
-    "ece": ece,
-}
-OF_VERDICTS: dict[str, Callable[[Labels, Verdicts], float | None]] = {
-    "accuracy": accuracy,
-    "precision": precision,
-    "recall": recall,
-    "f1": f1,
-}
-HEADLINE = ("accuracy", *OF_P_FAKE)
-NAMES = (*HEADLINE, "precision", "recall", "f1")
+def _counts_above(labels: Labels, p_fake: Probabilities, weights: Weights) -> tuple[Weights, Weights]:
+    """Fakes and reals (B, T + 1) that reach each threshold: one above all, then each of T distinct p_fake, highest first."""
+    order = np.argsort(-p_fake)
+    first = np.flatnonzero(np.diff(p_fake[order], prepend=np.inf))
+
+    def counts(label: int) -> Weights:
+        steps = np.add.reduceat(weights[:, order] * (labels[order] == label), first, axis=1)
+        return np.pad(steps.cumsum(axis=1), ((0, 0), (1, 0)))
+
+    return counts(FAKE), counts(REAL)
 
 
-def all_scores(labels: Labels, p_fake: Probabilities, verdicts: Verdicts) -> dict[str, float | None]:
-    """Each of NAMES."""
-    found = {name: score(labels, p_fake) for name, score in OF_P_FAKE.items()}
-    found |= {name: score(labels, verdicts) for name, score in OF_VERDICTS.items()}
-    return {name: found[name] for name in NAMES}
-
-
-def _has_both(labels: Labels) -> bool:
-    return bool((labels == REAL).any() and (labels == FAKE).any())
+def _quotient(part: NDArray[np.int64] | Values, whole: NDArray[np.int64] | Values) -> Values:
+    """The quotient, nan where the whole is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(whole == 0, np.nan, part / whole), dtype=np.float64)

@@ -1,7 +1,7 @@
-"""Random changes to a batch of train images, on the device that holds it: each image has its own random values.
+"""Random changes to batches of train images, on any device: each image has random values of its own.
 
 The same as torchvision's RandomCrop, RandomHorizontalFlip, RandomRotation and ColorJitter in that order, with one
-difference: the four colour changes come in a random order per batch, there per image.
+difference: the random order of the four colour changes is drawn per batch, there per image.
 """
 
 import math
@@ -31,7 +31,7 @@ class AugmentParams:
 
 
 def random_values(count: int, params: AugmentParams, generator: torch.Generator) -> dict[str, Tensor]:
-    """One random value per image (count,) of every change; drawn for a whole epoch, so that batches do not matter."""
+    """Random values (count,) for every change, one per image; drawn for a whole epoch, so that batches do not matter."""
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=generator) * (high - low) + low
@@ -48,12 +48,12 @@ def random_values(count: int, params: AugmentParams, generator: torch.Generator)
     }
 
 
-def augmented(images: Tensor, values: dict[str, Tensor], params: AugmentParams, order: list[int]) -> Tensor:
+def augment(images: Tensor, values: dict[str, Tensor], params: AugmentParams, order: list[int]) -> Tensor:
     """Random crops of uint8 `images` (N, P, P, 3) as float32 (N, 3, crop_px, crop_px) in [0, 1].
 
-    `values` are `random_values` of these N images; `order` is a permutation of 0..3 over the colour changes.
+    `values` are the `random_values` of these N images; `order` is a permutation of 0..3, the colour changes.
     """
-    pixels = cropped(images, values, params.crop_px)
+    pixels = crop_flip_rotate(images, values, params.crop_px)
     changes = [
         (adjust_brightness, values["brightness"], params.brightness),
         (adjust_contrast, values["contrast"], params.contrast),
@@ -66,10 +66,10 @@ def augmented(images: Tensor, values: dict[str, Tensor], params: AugmentParams, 
     return pixels.transpose(0, 1)
 
 
-def cropped(images: Tensor, values: dict[str, Tensor], crop_px: int) -> Tensor:
+def crop_flip_rotate(images: Tensor, values: dict[str, Tensor], crop_px: int) -> Tensor:
     """Crop, flip and rotate (nearest pixel, black beyond the crop) in one gather: uint8 (N, P, P, 3) -> (3, N, crop, crop).
 
-    The planes of the three colours, float32 in [0, 1], are what the colour changes work on, in place.
+    The result has a plane per colour, float32 in [0, 1], which the colour changes work on in place.
     """
     count, height, width, _ = images.shape
     last, centre = crop_px - 1, (crop_px - 1) / 2
@@ -128,6 +128,6 @@ def adjust_hue(planes: Tensor, turns: Tensor) -> None:
 
 
 def grey(planes: Tensor) -> Tensor:
-    """(1, N, ...) of (3, N, ...)."""
+    """Planes (3, N, ...) -> their luma (1, N, ...)."""
     red, green, blue = planes.unbind()
     return (red * GREY_WEIGHTS[0]).add_(green, alpha=GREY_WEIGHTS[1]).add_(blue, alpha=GREY_WEIGHTS[2]).unsqueeze(0)

@@ -1,9 +1,10 @@
-"""What an interrupted training needs to go on: kept outside DVC's outs, which DVC deletes before it runs a stage."""
+"""Checkpoints of interrupted trainings, outside DVC's outs: DVC deletes those before it runs a stage."""
 
 import hashlib
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,14 @@ from filelock import FileLock, Timeout
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import replacing
+from fakeface.training.devices import BYTES_PER_MIB
 
 STATE_FILES = "[0-9]*.pt"
+LOCK_TIMEOUT_S = 1.0
+"""Longer than another process holds the lock to prune; one that trains holds it for as long as that takes."""
+MAX_INTERRUPTED = 3
+MAX_AGE_DAYS = 7
+SECONDS_PER_DAY = 24 * 60 * 60
 
 
 def fingerprint(*parts: Any) -> str:
@@ -27,14 +34,14 @@ def fingerprint(*parts: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-class ResumeFolder:
-    """The states of a training after its last and after its best epoch, a file each; without a folder, nothing is kept."""
+class Checkpoints:
+    """A training's state after its last and after its best epoch, in a file each; without a folder, nothing is saved."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def load(self) -> dict[str, Any] | None:
-        """The state that `save` was last given, and under `best` the network of the best epoch; None where there is none."""
+        """The last state saved, with the network of the best epoch as `best_network`; None if there is none."""
         epochs = [] if self.folder is None else [int(path.stem) for path in self.folder.glob(STATE_FILES)]
         if self.folder is None or not epochs:
             return None
@@ -42,21 +49,21 @@ class ResumeFolder:
         try:
             state: dict[str, Any] = _load(last)
             best = state if state["best_epoch"] == max(epochs) else _load(state_file(self.folder, state["best_epoch"]))
-            return state | {"best": best["network"]}
-        except Exception as error:  # noqa: BLE001 - what a power cut left half-written is worth a warning, not the training
+            return state | {"best_network": best["network"]}
+        except Exception as error:  # noqa: BLE001 - a file left half-written by a power cut must not end the training
             reason = " ".join(str(error).split())[:200]
             print(f"warning: {last}: cannot be resumed from, training starts anew: {reason}", file=sys.stderr)
             return None
 
     def save(self, state: dict[str, Any], epoch: int, best_epoch: int) -> None:
-        """Keep a finished epoch; a process killed at any point leaves the previous epoch or this one, whole."""
+        """Save the state after `epoch`; a process killed at any point leaves the epoch before or this one, whole."""
         if self.folder is None:
             return
         path, needed = state_file(self.folder, epoch), {state_file(self.folder, number) for number in (epoch, best_epoch)}
         with replacing(path) as temporary, temporary.open("wb") as file:
             try:
                 torch.save(state | {"best_epoch": best_epoch}, file)
-            except RuntimeError as error:  # where the disk becomes full in the middle, torch's own error names neither
+            except RuntimeError as error:  # if the disk becomes full in the middle, torch's own error names neither
                 raise FakefaceError(
                     f"{path}: cannot be written, is the disk full? {' '.join(str(error).split())[:200]}"
                 ) from None
@@ -68,26 +75,73 @@ class ResumeFolder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-@contextmanager
-def resume_folder(root: Path, stage: str, name: str) -> Iterator[ResumeFolder]:
-    """`root`/.resume/stage/name, held by this process alone; where another one trains the same, keep nothing."""
-    folder = root / ".resume" / stage / name
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_suffix(".lock"))
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        yield ResumeFolder(None)
-        return
-    try:
-        yield ResumeFolder(folder)
-    finally:
-        lock.release()
-
-
 def state_file(folder: Path, epoch: int) -> Path:
     return folder / f"{epoch}.pt"
 
 
 def _load(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+@contextmanager
+def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Checkpoints]:
+    """Those in `root`/.resume/stage/name, locked; while another process trains the same, nothing is loaded or saved.
+
+    Checkpoints of the stage that nobody is likely to resume are pruned first.
+    """
+    folder = root / ".resume" / stage
+    folder.mkdir(parents=True, exist_ok=True)
+    prune(folder, in_use=name)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=LOCK_TIMEOUT_S)
+    except Timeout:
+        yield Checkpoints(None)
+        return
+    try:
+        (folder / name).mkdir(exist_ok=True)
+        yield Checkpoints(folder / name)
+    finally:
+        lock.release()
+
+
+def prune(folder: Path, in_use: str) -> None:
+    """Remove what trainings interrupted more than MAX_AGE_DAYS ago, or before the MAX_INTERRUPTED latest ones, have left.
+
+    `folder` holds a folder per training, and beside it its lock. The training `in_use` stays, and each whose lock is held.
+    """
+    interrupted = sorted((path for path in folder.iterdir() if path.is_dir() and path.name != in_use), key=_saved_at)
+    oldest = time.time() - MAX_AGE_DAYS * SECONDS_PER_DAY
+    surplus = interrupted[:-MAX_INTERRUPTED]
+    sizes = [_remove(path) for path in interrupted if path in surplus or _saved_at(path) < oldest]
+    removed = [size for size in sizes if size is not None]
+    if removed:
+        print(
+            f"{folder}: removed checkpoints of {len(removed)} interrupted trainings, {sum(removed) / BYTES_PER_MIB:.1f} MiB; "
+            f"the latest {MAX_INTERRUPTED} are kept for {MAX_AGE_DAYS} days",
+            file=sys.stderr,
+        )
+    for lock in folder.glob("*.lock"):
+        if lock.stem != in_use and not lock.with_suffix("").exists():
+            _remove(lock.with_suffix(""))
+
+
+def _saved_at(folder: Path) -> float:
+    """When a checkpoint was last written to it, in seconds since 1970; 0 if another process has just removed it."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _remove(folder: Path) -> int | None:
+    """Remove a training's folder and its lock; the bytes that were in it, None if another process holds it."""
+    lock = folder.with_suffix(".lock")
+    try:
+        with FileLock(lock, blocking=False):
+            size = sum(path.stat().st_size for path in folder.glob("*"))
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink()  # while it is held: who waits for it notices, and locks a new file
+            return size
+    except OSError:  # a Timeout, as another process holds it, or a file that cannot be removed
+        return None

@@ -1,8 +1,8 @@
-"""Depthwise convolutions of bf16 whose backward pass takes a tenth of the time on a CPU.
+"""Depthwise convolutions in bf16 whose backward pass takes a tenth of the time on a CPU.
 
-oneDNN, which torch computes with there, has fast kernels for depthwise convolutions, but in bf16 not for every gradient:
-that of a strided convolution's input, and that of weights of more than 3 x 3, fall back to loops that take most of a
-training step of EfficientNet-Lite or MobileNet. Both can be put together from convolutions that it is fast at.
+oneDNN, torch's library for CPUs, has fast kernels for depthwise convolutions, but in bf16 not for every gradient: that with
+respect to a strided convolution's input, and that with respect to weights larger than 3 x 3, fall back to loops that take
+most of a training step of EfficientNet-Lite or MobileNet. Both can be composed of convolutions that have fast kernels.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +17,13 @@ FAST_SIDE = 3
 
 
 class FastDepthwise(TorchFunctionMode):
-    """Within it, depthwise convolutions with slow gradients have fast ones; everything else is as it was."""
+    """Within this context, depthwise convolutions whose gradients are slow get fast ones; nothing else changes."""
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if function is F.conv2d and (found := _slow_depthwise(*args, **kwargs or {})):
-            return _Depthwise.apply(*found)  # type: ignore[no-untyped-call]
+        if function is F.conv2d and (slow := _slow_depthwise(*args, **kwargs or {})):
+            return _Depthwise.apply(*slow)  # type: ignore[no-untyped-call]
         return function(*args, **kwargs or {})
 
 
@@ -36,8 +36,10 @@ def _slow_depthwise(
     dilation: Any = 1,
     groups: int = 1,
 ) -> tuple[Tensor, Tensor, int] | None:
-    """Padded images, weights and stride of a depthwise convolution with slow gradients, in bf16; None where it is no such."""
-    steps, borders, gaps = (tuple(of) if isinstance(of, tuple | list) else (of, of) for of in (stride, padding, dilation))
+    """Padded images and weights in bf16 and the stride, if it is a depthwise convolution with slow gradients, else None."""
+    steps, borders, gaps = (
+        tuple(value) if isinstance(value, tuple | list) else (value, value) for value in (stride, padding, dilation)
+    )
     height, width = weight.shape[2:]
     is_depthwise = groups == images.shape[1] == weight.shape[0] > 1
     is_plain = bias is None and height == width and steps[0] == steps[1] and gaps == (1, 1) and not isinstance(padding, str)
@@ -49,7 +51,7 @@ def _slow_depthwise(
 
 
 class _Depthwise(torch.autograd.Function):
-    """Images (N, C, H, W), weights (C, 1, k, k) and a stride -> the convolution without padding."""
+    """The convolution without padding of images (N, C, H, W) by weights (C, 1, k, k)."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor, stride: int) -> Tensor:
@@ -59,45 +61,45 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        known = (gradient, *ctx.saved_tensors, ctx.stride)
-        return images_gradient(*known), weight_gradient(*known), None
+        arguments = (gradient, *ctx.saved_tensors, ctx.stride)
+        return images_gradient(*arguments), weight_gradient(*arguments), None
 
 
 def images_gradient(gradient: Tensor, images: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """That of a convolution by steps of one, whose output's gradient is zero where the stride has no output."""
+    """As of a convolution of stride 1, with an output gradient of zero at the positions that the stride skips."""
     if stride > 1:
         side = weight.shape[2] - 1
         shape = (*images.shape[:2], images.shape[2] - side, images.shape[3] - side)
-        spread = torch.empty(shape, dtype=gradient.dtype, memory_format=torch.channels_last).zero_()
-        spread[:, :, ::stride, ::stride] = gradient
-        gradient = spread
-    return _gradients(gradient, images, weight, of_images=True)
+        dilated = torch.empty(shape, dtype=gradient.dtype, memory_format=torch.channels_last).zero_()
+        dilated[:, :, ::stride, ::stride] = gradient
+        gradient = dilated
+    return _backward(gradient, images, weight, to_images=True)
 
 
 def weight_gradient(gradient: Tensor, images: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """Put together from small kernels: of the taps that see the same rows and columns of each stride, 3 x 3 at most."""
+    """Composed of kernels of 3 x 3 at most, each of weights that meet the same rows and columns of the strided images."""
     height, width = gradient.shape[2:]
-    found = torch.empty_like(weight)
+    result = torch.empty_like(weight)
     taps = _taps(weight.shape[2], stride)
     for rows in taps:
         for columns in taps:
-            seen = images[:, :, rows.start :: stride, columns.start :: stride]
-            seen = seen[:, :, : height + len(rows) - 1, : width + len(columns) - 1]
+            window = images[:, :, rows.start :: stride, columns.start :: stride]
+            window = window[:, :, : height + len(rows) - 1, : width + len(columns) - 1]
             part = (..., slice(rows.start, rows.stop, stride), slice(columns.start, columns.stop, stride))
-            seen = seen.contiguous(memory_format=torch.channels_last)
-            found[part] = _gradients(gradient, seen, weight[part], of_images=False)
-    return found
+            window = window.contiguous(memory_format=torch.channels_last)
+            result[part] = _backward(gradient, window, weight[part], to_images=False)
+    return result
 
 
 def _taps(side: int, stride: int) -> list[range]:
-    """0..side-1, by steps of `stride`, three at most together."""
+    """The positions 0..side-1 of a kernel, those `stride` apart together, FAST_SIDE of them at most."""
     combs = [range(first, side, stride) for first in range(stride)]
     return [comb[first : first + FAST_SIDE] for comb in combs for first in range(0, len(comb), FAST_SIDE)]
 
 
-def _gradients(gradient: Tensor, images: Tensor, weight: Tensor, *, of_images: bool) -> Tensor:
-    """Of a convolution by steps of one without padding."""
-    of = torch.ops.aten.convolution_backward(
+def _backward(gradient: Tensor, images: Tensor, weight: Tensor, *, to_images: bool) -> Tensor:
+    """The gradient of a convolution of stride 1 without padding, with respect to its images or its weights."""
+    to_each = torch.ops.aten.convolution_backward(
         gradient,
         images,
         weight,
@@ -108,6 +110,6 @@ def _gradients(gradient: Tensor, images: Tensor, weight: Tensor, *, of_images: b
         transposed=False,
         output_padding=[0, 0],
         groups=len(weight),
-        output_mask=[of_images, not of_images, False],
+        output_mask=[to_images, not to_images, False],
     )
-    return of[0] if of_images else of[1]  # type: ignore[no-any-return]
+    return to_each[0] if to_images else to_each[1]  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What a training computes on, and what it is called."""
+"""The CPU or GPU that a training runs on: its choice, precision, name, time and memory."""
 
 import ctypes
 import itertools
@@ -26,7 +26,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 @dataclass(frozen=True)
 class Device:
-    """A torch device and the precision of its forward pass; weights and losses are float32 always."""
+    """A torch device and the precision of the forward pass; weights and losses are always float32."""
 
     torch_device: torch.device
     bf16: bool
@@ -41,17 +41,17 @@ class Device:
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """For the forward pass; what it does decides how its backward pass is done."""
+        """For the forward pass alone: autograd takes the precision of the backward pass from it."""
         depthwise = FastDepthwise() if self.bf16 and not self.is_cuda else nullcontext()
         with torch.autocast(self.torch_device.type, torch.bfloat16, enabled=self.bf16), depthwise:
             yield
 
 
-def chosen_device(device: DeviceName, precision: Precision) -> Device:
-    """The device as asked; `auto` takes a GPU where there is one, and bf16 where the machine has its instructions.
+def select_device(device: DeviceName, precision: Precision) -> Device:
+    """The device and precision asked for; `auto` takes a GPU if there is one, and bf16 if the machine has instructions for it.
 
     Raises:
-        ParamsError: cuda was asked for and is not there.
+        ParamsError: cuda was asked for and there is none.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ParamsError("train.device: 'cuda': no CUDA device is visible here; should be auto or cpu")
@@ -66,14 +66,14 @@ def _cpu_has_bf16() -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what this process frees: each step frees its activations, and the next one would page them in anew."""
+    """Have glibc keep memory that is freed: each step frees its activations, and the next would page them in again."""
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):  # musl has none
         mallopt(M_MMAP_THRESHOLD, 2**30)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def description(device: Device) -> dict[str, str]:
-    """Names and versions, for a run's tags."""
+def device_tags(device: Device) -> dict[str, str]:
+    """Names and versions, as tags of an MLflow run."""
     return {
         "device": torch.cuda.get_device_name(device.torch_device) if device.is_cuda else cpu_name(),
         "device.type": device.torch_device.type,
@@ -86,7 +86,7 @@ def description(device: Device) -> dict[str, str]:
 
 
 def cpu_name() -> str:
-    """The processor's name as the system tells it, else the architecture."""
+    """The processor's name if the system has it, else its architecture."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -94,14 +94,14 @@ def cpu_name() -> str:
 
 
 class Stopwatch:
-    """Seconds of repeated work by part; on a GPU its own events tell them, so that nothing waits before `seconds`."""
+    """Seconds of repeated work by part; a GPU is timed by events of its own, so nothing waits for it before `seconds`."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self.marks: list[tuple[str, Any]] = [("", self._mark())]
 
     def lap(self, part: str) -> None:
-        """What was done since the last lap is of this part."""
+        """Count the time since the last lap to this part."""
         self.marks.append((part, self._mark()))
 
     def seconds(self) -> dict[str, float]:
@@ -122,7 +122,7 @@ class Stopwatch:
 
 
 def peak_memory(device: Device) -> dict[str, float]:
-    """Most memory held so far, in MiB: of the process, and on the GPU where there is one."""
+    """Peak memory so far in MiB: of the process, and on the GPU if it runs on one."""
     peak = {"peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / BYTES_PER_MIB}
     if device.is_cuda:
         peak["peak_device_memory_mib"] = torch.cuda.max_memory_allocated(device.torch_device) / BYTES_PER_MIB

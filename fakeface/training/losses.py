@@ -1,4 +1,4 @@
-"""The two losses, and how each one's logits become p_fake: the only difference between train_ce and train_bce."""
+"""The two losses, and how each turns logits into p_fake: the only difference between train_ce and train_bce."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fakeface.core.records import ObjectiveName
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss (logits (N, 2), labels (N,), label smoothing) -> mean over the batch, and the p_fake (N,) it trains."""
+    """`loss` is the mean over a batch of logits (N, 2), labels (N,) and label smoothing; `p_fake` is (N,) from logits."""
 
     name: ObjectiveName
     loss: Callable[[Tensor, Tensor, float], Tensor]

@@ -1,7 +1,5 @@
-"""Architectures with two outputs (real, fake), their weights, and the network that is exported for use without torch."""
+"""Architectures with two outputs (real, fake), and their weights."""
 
-import re
-import warnings
 from http.client import HTTPException
 from pathlib import Path
 
@@ -14,12 +12,11 @@ from torch import Tensor, nn
 
 from fakeface.core.errors import FakefaceError, ParamsError
 from fakeface.core.params import STRICT
-from fakeface.training.losses import Objective
 from fakeface.training.torchvision_ops import import_torchvision
 
 EFFICIENTNET_LITE0 = "efficientnet_lite0"
 BATCH_NORM_MOMENTUM = 0.1
-"""torch's default; the 0.01 it was trained with on ImageNet leaves running statistics behind in a few hundred steps."""
+"""torch's default; with the 0.01 of its ImageNet training, running statistics lag behind for a few hundred steps."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -31,11 +28,11 @@ class ModelParams:
 
 
 def new_classifier(params: ModelParams, seed: int) -> nn.Module:
-    """The architecture with a last layer of two outputs; what the weights do not bring is drawn from `seed`.
+    """The architecture with a last layer of two outputs; layers for which there are no weights are initialised from `seed`.
 
     Raises:
         ParamsError: the architecture is unknown or has no last linear layer.
-        FakefaceError: the weights cannot be had or do not fit.
+        FakefaceError: the weights cannot be loaded or do not fit.
     """
     torch.manual_seed(seed)
     if params.arch == EFFICIENTNET_LITE0:
@@ -82,24 +79,24 @@ def _replace_last_layer(network: nn.Module, arch: str) -> None:
 
 
 def _load_weights(network: nn.Module, path: Path) -> None:
-    """Load what a file has; a last layer of another width (ImageNet's 1000) stays as drawn."""
-    found = read_weights(path)
+    """Load a file's weights; a last layer of another width (ImageNet's 1000 classes) stays as initialised."""
+    loaded = read_weights(path)
     own = network.state_dict()
-    unknown = sorted(found.keys() - own.keys())
-    missing = sorted(own.keys() - found.keys())
+    unknown = sorted(loaded.keys() - own.keys())
+    missing = sorted(own.keys() - loaded.keys())
     if unknown or missing:
         raise FakefaceError(f"{path}: weights of another architecture: {(unknown or missing)[0]!r} should be in both")
-    last = {name for name in own if found[name].shape != own[name].shape}
-    if any(own[name].shape[:1] != (2,) for name in last):
-        raise FakefaceError(f"{path}: weights of another architecture: {min(last)!r} has another shape")
-    network.load_state_dict({name: own[name] if name in last else found[name] for name in own})
+    last_layer = {name for name in own if loaded[name].shape != own[name].shape}
+    if any(own[name].shape[:1] != (2,) for name in last_layer):
+        raise FakefaceError(f"{path}: weights of another architecture: {min(last_layer)!r} has another shape")
+    network.load_state_dict({name: own[name] if name in last_layer else loaded[name] for name in own})
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Weights by name from a .safetensors file or a PyTorch file; neither runs code.
 
     Raises:
-        FakefaceError: no such file, or not weights.
+        FakefaceError: there is no such file, or it does not hold weights.
     """
     if not path.is_file():
         raise FakefaceError(f"{path}: no such file of weights; expected imagenet, random, a .safetensors or a .pth file")
@@ -119,51 +116,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _one_line(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(error))[:200]
+    return " ".join(str(error).split())[:200]
 
 
-class ExportedClassifier(nn.Module):
-    """A classifier with everything around it: uint8 images (N, px, px, 3) -> p_fake (N,) and logits (N, 2).
-
-    `temperature` divides the logits before they become p_fake; the logits that are given are not divided.
-    """
-
-    mean: Tensor
-    std: Tensor
-    temperature: Tensor
-
-    def __init__(
-        self, network: nn.Module, objective: Objective, mean: list[float], std: list[float], temperature: float = 1.0
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.objective = objective
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
-        self.register_buffer("temperature", torch.tensor(temperature))
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        pixels = images.permute(0, 3, 1, 2).to(torch.float32) / 255
-        logits = self.network((pixels - self.mean) / self.std)
-        return self.objective.p_fake(logits / self.temperature), logits
+def copy_weights(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of the weights and buffers by name, on the CPU."""
+    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in network.state_dict().items()}
 
 
-def export_onnx(classifier: ExportedClassifier, image_px: int, path: Path) -> None:
-    """Write an ONNX file with input `images` and outputs `p_fake` and `logits`, for any number of images at once.
-
-    By torch's older exporter: for EfficientNet-Lite0 its newer one, `dynamo=True`, takes 6 s instead of 0.5 for a network
-    of the same speed. Whoever raises torch's exact version in pyproject.toml sees whether the older one is still there.
-    """
-    example = torch.zeros((2, image_px, image_px, 3), dtype=torch.uint8)
-    names = ["images", "p_fake", "logits"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there is a newer one, and what cannot be folded
-        torch.onnx.export(
-            classifier.eval().cpu(),
-            (example,),
-            path,
-            dynamo=False,
-            input_names=names[:1],
-            output_names=names[1:],
-            dynamic_axes={name: {0: "images"} for name in names},
-        )
+@torch.inference_mode()
+def check_image_px(network: nn.Module, params: ModelParams, key: str, px: int) -> None:
+    """Raises ParamsError, naming the parameter `key`, if the network takes no images of px x px."""
+    device = next(network.parameters()).device
+    try:
+        network.eval()(torch.zeros((2, 3, px, px), device=device))
+    except (AssertionError, RuntimeError) as error:
+        raise ParamsError(f"{key}: {px}: {params.arch} takes no images of that side: {_one_line(error)}") from None

@@ -1,4 +1,4 @@
-"""One side of the packed images, mapped from disk, with its labels."""
+"""The packed images of one side, memory-mapped, with their labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from fakeface.core.records import Side, SplitRecord
 
 @dataclass(frozen=True)
 class PackedSide:
-    """`images` uint8 (N, px, px, 3), mapped, not read; `records` the N rows of split.csv they were packed from."""
+    """`images` uint8 (N, px, px, 3), memory-mapped; `records` are the N rows of split.csv that they were packed from."""
 
     images: NDArray[np.uint8]
     records: list[SplitRecord]
@@ -25,7 +25,7 @@ class PackedSide:
 
 
 def load_side(packed: Path, split: Path, side: Side) -> PackedSide:
-    """Raises FakefaceError where the array is no array or has another number of images than the table."""
+    """Raises FakefaceError if the file is not an array, or has another number of images than the table has rows."""
     path = packed / f"{side}.npy"
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)  # not "c": what could be written to must fit into memory

@@ -1,9 +1,7 @@
-"""Import torchvision beside a CPU torch, where its C++ operators do not load.
+"""Import torchvision beside a CPU torch, for its models: they need none of its C++ operators, but its import looks two up.
 
-torchvision's Linux wheel is linked against CUDA. Beside a CPU torch its operators are missing, and `import torchvision`
-dies with `operator torchvision::nms does not exist`, though models and transforms need none of them. Declaring the two
-operators it looks up is enough; calling them still fails, and so do torchvision.io's decoders (we decode with Pillow).
-Where the operators load, nothing is declared.
+No lock cures this: torchvision 0.28.0 is the one for torch 2.13.0, and every Linux wheel of it on PyPI is linked against
+CUDA, so its operators do not load beside a CPU torch. Wheels of which they do are on PyTorch's own index alone.
 """
 
 import importlib
@@ -12,20 +10,16 @@ from types import ModuleType
 
 import torch
 
-_MISSING = "operator torchvision::"
-_declared: list[torch.library.Library] = []  # a library's operators live as long as the library
-
 
 def import_torchvision() -> ModuleType:
+    """The package; if its import fails for want of its operators, nms and qnms are declared, though not defined, for it."""
     try:
         return importlib.import_module("torchvision")
     except RuntimeError as error:
-        if _MISSING not in str(error) or _declared:
+        if "operator torchvision::" not in str(error):
             raise
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
-    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for operator in ("nms", "qnms"):
-        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-    _declared.append(library)
+        torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     return importlib.import_module("torchvision")

@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakeface.commands.folds import AVERAGED, AVERAGED_SIDES, Result, averages, flat, grouped, is_of_its_params, page, spread
+from fakeface.commands.folds import AVERAGED_SIDES, Result, averages, grouped, page, scores_match_params, spread
+from fakeface.core.params import flat_params
 from fakeface.core.records import OBJECTIVE_NAMES
+from fakeface.scoring.results import HEADLINE, SCORE_NAMES, Scores, SideScores
 from tests.checkout import Checkout
 from tests.conftest import ROOT
+from tests.scored import model, scores
 
 PARAMS = {"loss": "ce", "threshold": "half", "split.fold": 0, "split.folds": 5, "split.by": "group", "train.lr": 1e-3}
 SCRIPT = """
-import json, pathlib, yaml
+from dataclasses import asdict, replace
+from pathlib import Path
 
-params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
-side = dict.fromkeys(NAMES, params["split"]["fold"] / 10 + params["train"]["epochs"])
-model = {"valid": side, "test": side | {"ece": None}}
-pathlib.Path("metrics/scores.json").write_text(json.dumps({"data": "sample", "ce": model, "bce": model}))
+import yaml
+
+from fakeface.core.files import write_json
+from fakeface.scoring.results import SCORE_NAMES, SideScores
+from tests.scored import model, scores
+
+params = yaml.safe_load(Path("params.yaml").read_text())
+side = SideScores(9, **dict.fromkeys(SCORE_NAMES, params["split"]["fold"] / 10 + params["train"]["epochs"]))
+trained = model(valid=side, test=replace(side, ece=None))
+write_json(Path("metrics/scores.json"), asdict(scores(trained, trained)))
 """
 PIPELINE = """
 stages:
@@ -33,24 +44,21 @@ stages:
     cmd: python evaluate.py
     params: [loss, train]
     deps: [split.txt]
-    outs:
-      - metrics/scores.json:
-          cache: false
+    outs: [metrics/scores.json]
 """
 
 
-def scores(value: float, data: str = "photos") -> dict[str, Any]:
-    """As `evaluate` writes them; every score another multiple of `value`."""
-    names = [(objective, side, name) for objective in OBJECTIVE_NAMES for side in AVERAGED_SIDES for name in AVERAGED]
-    found: dict[str, Any] = {objective: {side: {"images": 9} for side in AVERAGED_SIDES} for objective in OBJECTIVE_NAMES}
-    for number, (objective, side, name) in enumerate(names):
-        found[objective][side][name] = value * (number + 1)
-    return {"data": data} | found
+def scores_at(value: float) -> Scores:
+    """Every score of every model and side is another multiple of `value`."""
+    multiples = (value * factor for factor in count(1))
+    sides = [SideScores(9, *(next(multiples) for _ in SCORE_NAMES)) for _ in range(4)]
+    ce, bce = (model(valid=sides[at], test=sides[at + 1]) for at in (0, 2))
+    return scores(ce, bce, data="photos")
 
 
 def result(fold: int, value: float = 0.01, **changes: Any) -> Result:
     return Result(
-        PARAMS | {"split.fold": fold} | {key.replace("__", "."): value for key, value in changes.items()}, scores(value)
+        PARAMS | {"split.fold": fold} | {key.replace("__", "."): value for key, value in changes.items()}, scores_at(value)
     )
 
 
@@ -62,16 +70,8 @@ def test_spread_is_mean_and_sample_deviation(values: list[float]) -> None:
     assert found["values"] == values
 
 
-def test_what_is_not_defined_in_a_fold_has_no_mean() -> None:
+def test_what_is_undefined_in_a_fold_has_no_mean() -> None:
     assert spread([0.5, None, 0.7]) == {"mean": None, "sd": None, "values": [0.5, None, 0.7]}
-
-
-def test_parameters_are_named_as_dvc_names_them() -> None:
-    assert flat({"loss": "ce", "split": {"fold": 0, "deep": {"er": [1]}}}) == {
-        "loss": "ce",
-        "split.fold": 0,
-        "split.deep.er": [1],
-    }
 
 
 def test_folds_are_averaged_for_each_loss_and_side() -> None:
@@ -80,14 +80,14 @@ def test_folds_are_averaged_for_each_loss_and_side() -> None:
     assert group["ce"]["valid"]["accuracy"]["values"] == [0.01, 0.03, 0.04]
     for objective in OBJECTIVE_NAMES:
         for side in AVERAGED_SIDES:
-            for name in AVERAGED:
-                values = [scores(value)[objective][side][name] for value in (0.01, 0.03, 0.04)]
+            for name in HEADLINE:
+                values = [getattr(getattr(scores_at(value).models[objective], side), name) for value in (0.01, 0.03, 0.04)]
                 assert group[objective][side][name] == spread(values)
 
 
 def test_a_fold_that_ran_twice_counts_once() -> None:
     (group,) = grouped([result(0, 0.01), result(1, 0.02), result(0, 0.9)])
-    assert group.scores == {0: scores(0.01), 1: scores(0.02)}
+    assert group.scores == {0: scores_at(0.01), 1: scores_at(0.02)}
 
 
 def test_which_loss_is_the_headline_does_not_matter() -> None:
@@ -125,50 +125,53 @@ def test_the_page_has_a_table_for_each_loss_under_what_differs() -> None:
     assert len([line for line in lines if line.startswith("test roc_auc ")]) == 4
 
 
-def noted(params: dict[str, Any], split_md5: str = "1", read_md5: str = "1") -> dict[str, Any]:
+def lock_of(params: dict[str, Any], split_md5: str = "1", read_md5: str = "1") -> dict[str, Any]:
     """A dvc.lock with a stage before `evaluate`, one after it, and one that is no longer there."""
-    read = [{"path": "data/split.csv", "md5": read_md5}, {"path": "stages/evaluate.py", "md5": "9"}]
+    deps = [{"path": "data/split.csv", "md5": read_md5}, {"path": "stages/evaluate.py", "md5": "9"}]
     outs = [{"path": "data/split.csv", "md5": split_md5}]
     scores = [{"path": "metrics/scores.json", "md5": "3"}]
     return {
         "stages": {
             "split": {"params": {"params.yaml": {"split": params["split"]}}, "outs": outs},
-            "evaluate": {"deps": read, "params": {"params.yaml": {"loss": params["loss"]}}, "outs": scores},
+            "evaluate": {"deps": deps, "params": {"params.yaml": {"loss": params["loss"]}}, "outs": scores},
             "report": {"deps": [{"path": "metrics/scores.json", "md5": "2"}], "outs": [{"path": "report.html", "md5": "4"}]},
             "old": {"params": {"params.yaml": {"gone": 1}}, "outs": [{"path": "old.csv", "md5": "5"}]},
         }
     }
 
 
-def test_scores_older_than_their_parameters_are_told() -> None:
+def test_scores_older_than_their_parameters_do_not_match_them() -> None:
     params = {"loss": "ce", "split": {"fold": 0, "folds": 5}}
-    assert is_of_its_params(flat(params), noted(params))
-    assert not is_of_its_params(flat(params | {"loss": "bce"}), noted(params))
-    assert not is_of_its_params(flat(params | {"split": {"fold": 1, "folds": 5}}), noted(params))
-    assert not is_of_its_params({"loss": "ce"}, noted(params))
-    assert not is_of_its_params(flat(params), noted(params, split_md5="2"))  # split ran again, evaluate did not
-    assert not is_of_its_params(flat(params), {})
+    assert scores_match_params(flat_params(params), lock_of(params))
+    assert not scores_match_params(flat_params(params | {"loss": "bce"}), lock_of(params))
+    assert not scores_match_params(flat_params(params | {"split": {"fold": 1, "folds": 5}}), lock_of(params))
+    assert not scores_match_params({"loss": "ce"}, lock_of(params))
+    assert not scores_match_params(flat_params(params), lock_of(params, split_md5="2"))  # split ran again, evaluate did not
+    assert not scores_match_params(flat_params(params), {})
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Checkout:
-    """A pipeline that takes a moment, its result committed."""
+    """A pipeline that takes a moment, which has run once: as in a clone, its lock is committed by nobody."""
     checkout = Checkout(tmp_path / "project")
     (checkout.root / "metrics").mkdir(parents=True)
     checkout.env["PYTHONPATH"] = str(ROOT)
     checkout.run("git", "init", "--quiet", "--initial-branch", "main")
     checkout.run("dvc", "init", "--quiet")
     checkout.run("dvc", "config", "core.analytics", "false")
-    (checkout.root / "evaluate.py").write_text(f"NAMES = {AVERAGED}\n{SCRIPT}")
+    (checkout.root / "evaluate.py").write_text(SCRIPT)
     (checkout.root / "dvc.yaml").write_text(PIPELINE)
     (checkout.root / "params.yaml").write_text("loss: ce\nsplit: {folds: 4, fold: 0}\ntrain: {epochs: 0, lr: 1e-3}\n")
-    checkout.run("dvc", "repro", "--quiet")
+    (checkout.root / ".gitignore").write_text("/split.txt\n/metrics/*\n!/metrics/README.md\n")
+    (checkout.root / "metrics/README.md").write_text("The folder has to be there.\n")
     checkout.commit()
+    checkout.run("dvc", "repro", "--quiet")
+    assert checkout.run("git", "status", "--porcelain").stdout == "?? dvc.lock\n"
     return checkout
 
 
 def average(checkout: Checkout, *options: str) -> str:
-    return checkout.run(sys.executable, "-m", "fakeface.commands.folds", *options, check=False).stdout
+    return checkout.run(sys.executable, "-m", "fakeface", "folds", *options, check=False).stdout
 
 
 def test_experiments_are_found_and_averaged(project: Checkout) -> None:
@@ -177,6 +180,7 @@ def test_experiments_are_found_and_averaged(project: Checkout) -> None:
     project.run("dvc", "exp", "run", "--run-all", "--quiet")
     project.run("dvc", "exp", "run", "--quiet", "-S", "split.fold=3", "split")
     project.run("git", "checkout", "--quiet", ".")
+    assert "is cached" in project.run("dvc", "repro").stdout  # the workspace's own result again
     note, _, rest = average(project, "--json").partition("\n")
     assert note.startswith("note: experiment ")
     assert note.endswith(" is left out: its scores are missing or not those of its parameters")
@@ -194,6 +198,12 @@ def test_experiments_are_found_and_averaged(project: Checkout) -> None:
     assert "2 of 4 folds of the drawn sample, not real photos; missing: 1, 3\ntrain.epochs: 0\n" in text
     assert "valid accuracy            0.100 ± 0.141     0.000   0.200\n" in text
     assert "test ece                  - ± -             -       -\n" in text
+
+
+def test_an_experiment_with_damaged_scores_is_named(project: Checkout) -> None:
+    (project.root / "metrics/scores.json").write_text('{"data": "sample"}')
+    expected = "error: the workspace: metrics/scores.json: pairs_across_sides: missing; `dvc repro evaluate` writes it anew\n"
+    assert average(project) == expected
 
 
 def test_without_folds_one_line_says_how_to_get_them(project: Checkout) -> None:

@@ -1,9 +1,11 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from fakeface.core.files import read_json, write_json
 from fakeface.core.records import OBJECTIVE_NAMES, THRESHOLD_NAMES
 from fakeface.detector import CARD_FILE, NETWORK_FILE, load_detector
 from fakeface.photos.images import fit, read_image
-from tests.conftest import ROOT, Command, photo
+from tests.conftest import ROOT, Command, Outcome, photo
 from tests.tiny_models import IMAGE_PX, THRESHOLDS, write_model
 
 
@@ -102,30 +104,70 @@ def test_any_name_will_do(command: Command, models: Path, tmp_path: Path, name: 
     assert (tmp_path / "결과 그림.png").is_file()
 
 
+def as_the_shell_runs_it(folder: Path, *arguments: object, **env: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "fakeface", "predict", *map(str, arguments)],
+        capture_output=True,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | env,
+    )
+
+
 def test_a_name_that_is_not_utf8_is_shown_all_the_same(models: Path, tmp_path: Path) -> None:
     """As the shell runs it in most languages: standard output refuses such a name."""
     path = tmp_path / "caf\udce9.jpg"
     photo(0).save(tmp_path / "latin1.jpg")
     (tmp_path / "latin1.jpg").rename(path)
     for option in ("--json", "--figure=out.png"):
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "fakeface.commands.predict",
-                option,
-                "--params",
-                ROOT / "params.yaml",
-                "--models",
-                models,
-                path,
-            ],
-            capture_output=True,
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8:strict"},
-        )
+        done = as_the_shell_runs_it(tmp_path, option, "--models", models, path, PYTHONIOENCODING="utf-8:strict")
         assert (done.returncode, done.stderr.decode()) == (0, "")
         assert "\\udce9.jpg" in done.stdout.decode()
+
+
+def test_a_name_that_the_console_cannot_show_is_escaped_and_the_rest_judged(models: Path, tmp_path: Path) -> None:
+    names = ("사진.jpg", "two\nlines.jpg", "\x1b[31mred.jpg", "😀.jpg", "plain.jpg")
+    for name in names:
+        photo(0).save(tmp_path / name)
+    done = as_the_shell_runs_it(tmp_path, "--models", models, *names, "no\nphoto.jpg", PYTHONIOENCODING="ascii")
+    shown = [line.split("  ")[0] for line in done.stdout.decode("ascii").splitlines()]
+    assert shown == [r"\uc0ac\uc9c4.jpg", r"two\nlines.jpg", r"\x1b[31mred.jpg", r"\U0001f600.jpg", "plain.jpg"]
+    assert (done.returncode, done.stderr.decode().splitlines()[-1]) == (1, r"error: no\nphoto.jpg: No such file or directory")
+
+
+def test_json_is_json_on_any_console(models: Path, tmp_path: Path) -> None:
+    names = ("사진.jpg", "é.jpg", "😀.jpg", "two\nlines.jpg")
+    for name in names:
+        photo(0).save(tmp_path / name)
+    for encoding in ("ascii", "latin-1", "euc-kr", "utf-8"):
+        done = as_the_shell_runs_it(tmp_path, "--json", "--models", models, *names, PYTHONIOENCODING=encoding)
+        assert [json.loads(line)["photo"] for line in done.stdout.decode(encoding).splitlines()] == list(names)
+
+
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word(models: Path, tmp_path: Path) -> None:
+    """`fakeface predict *.jpg | head -1`."""
+    for number in range(40):
+        photo(number).save(tmp_path / f"{number:02}.jpg")
+    words = (sys.executable, "-m", "fakeface", "predict", "--models", str(models), *sorted(map(str, tmp_path.glob("*.jpg"))))
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=tmp_path, env=env, **pipes) as process:
+        assert process.stdout.readline().startswith(str(tmp_path / "00.jpg").encode())  # type: ignore[union-attr]
+        process.stdout.close()  # type: ignore[union-attr]
+        complaint = process.stderr.read().decode()  # type: ignore[union-attr]
+    assert process.returncode == -signal.SIGPIPE
+    assert "rror" not in complaint
+    assert "Traceback" not in complaint
+
+
+def test_without_params_yaml_fake_is_from_a_half(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any folder; a file that is named has to be there."""
+    monkeypatch.chdir(tmp_path)
+    for verdict in map(json.loads, command(predict, "--json", "--models", models, *photos).out.splitlines()):
+        assert {verdict[objective]["threshold"] for objective in OBJECTIVE_NAMES} == {0.5}
+    outcome = command(predict, "--models", models, "--params", "other.yaml", *photos)
+    assert (outcome.status, outcome.err) == (2, "error: other.yaml: no such file\n")
 
 
 def test_the_figure_shows_what_was_judged(command: Command, models: Path, photos: list[Path], tmp_path: Path) -> None:
@@ -139,6 +181,29 @@ def test_the_figure_shows_what_was_judged(command: Command, models: Path, photos
     with Image.open(out) as image:
         assert image.width * 4 == four_in_a_row[0]
         assert image.height == four_in_a_row[1]
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"), [("jpg", b"\xff\xd8\xff"), ("JPEG", b"\xff\xd8\xff"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
+)
+def test_a_figures_ending_decides_what_it_is(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path, ending: str, start: bytes
+) -> None:
+    out = tmp_path / f"out.{ending}"
+    assert command(predict, "--models", models, "--figure", out, photos[0]).status == 0
+    once = out.read_bytes()
+    assert once.startswith(start)
+    assert command(predict, "--models", models, "--figure", out, photos[0]).status == 0
+    assert out.read_bytes() == once
+
+
+@pytest.mark.parametrize("name", ["out", "out.bmp", "out.png.txt", ".png"])
+def test_another_ending_is_refused_before_anything_is_judged(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path, name: str
+) -> None:
+    outcome = command(predict, "--models", models, "--figure", tmp_path / name, photos[0])
+    expected = f"error: {tmp_path / name}: a figure's name should end in .png, .jpg, .jpeg, .pdf, .svg\n"
+    assert outcome == Outcome(1, "", expected)
 
 
 def test_without_a_photo_there_is_no_figure(command: Command, models: Path, tmp_path: Path) -> None:
@@ -173,7 +238,15 @@ def test_without_models_one_line_says_how_to_get_them(command: Command, photos: 
     assert outcome.err == f"error: {expected}\n"
 
 
+def test_a_model_in_the_others_place_is_named(command: Command, models: Path, photos: list[Path], tmp_path: Path) -> None:
+    """Both would be told under names that are not theirs."""
+    shutil.copytree(models / "ce", tmp_path / "models/ce")
+    shutil.copytree(models / "ce", tmp_path / "models/bce")
+    outcome = command(predict, "--models", tmp_path / "models", *photos)
+    assert outcome == Outcome(1, "", f"error: {tmp_path}/models/bce/{CARD_FILE}: objective: 'ce': expected 'bce'\n")
+
+
 def test_without_a_photo_the_usage_is_shown(command: Command) -> None:
     outcome = command(predict)
     assert (outcome.status, outcome.out) == (2, "")
-    assert "usage: python -m fakeface.commands.predict" in outcome.err
+    assert outcome.err.startswith("usage: fakeface predict ")

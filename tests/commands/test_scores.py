@@ -1,66 +1,83 @@
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fakeface.commands import scores as show
-from fakeface.core.files import read_json, write_json
-from fakeface.core.records import THRESHOLD_NAMES
-from fakeface.scoring import scores
-from fakeface.scoring.baselines import BASELINES
+from fakeface.commands import scores as command_scores
+from fakeface.core.files import write_json
+from fakeface.scoring.results import (
+    BASELINE_LABELS,
+    SCORE_NAMES,
+    ModelScores,
+    PerturbedScores,
+    ScoreIntervals,
+    Scores,
+    SideScores,
+    SliceScores,
+)
 from tests.conftest import Command, Outcome
+from tests.scored import baseline, model, scores
 
 
-def scores_of(value: float) -> dict[str, Any]:
+def model_at(value: float) -> ModelScores:
     """A model that has this value everywhere but in details."""
-    of_test = dict.fromkeys(scores.NAMES, value)
-    return {
-        "train": of_test | {"accuracy": 0.95},
-        "valid": of_test | {"accuracy": 0.7},
-        "test": of_test,
-        "intervals": {name: [value - 0.05, value + 0.05] for name in scores.NAMES},
-        "slices": {
+    test = SideScores(images=302, **dict.fromkeys(SCORE_NAMES, value))
+    return replace(
+        model(),
+        train=replace(test, accuracy=0.95),
+        valid=replace(test, accuracy=0.7),
+        test=test,
+        intervals=ScoreIntervals(**dict.fromkeys(SCORE_NAMES, (value - 0.05, value + 0.05))),
+        slices={
             "difficulty": {
-                "mid": {"roc_auc": value + 0.01, "roc_auc_interval": [value - 0.06, value + 0.06]},
-                "hard": {"roc_auc": None, "roc_auc_interval": None},
+                "mid": SliceScores(40, 20, 0.5, value + 0.01, (value - 0.06, value + 0.06)),
+                "hard": SliceScores(20, 0, None, None, None),
             },
+            "part": {},
+            "parts": {},
+            "jpeg_table": {},
+            "size": {},
         },
-        "perturbed": {"jpeg_50": {"roc_auc": value - 0.1, "roc_auc_interval": [value - 0.15, value]}},
-        "argmax_rule": {"accuracy": value - 0.2},
-    }
+        perturbed={"jpeg_50": PerturbedScores(value - 0.1, (value - 0.15, value), 0.5)},
+        argmax_rule=replace(model().argmax_rule, accuracy=value - 0.2),
+    )
 
 
-BASELINE = {"accuracy": 0.5, "roc_auc": 0.6, "intervals": {"accuracy": [0.45, 0.55], "roc_auc": [0.55, 0.65]}}
+SCORES = scores(
+    model_at(0.75),
+    model_at(0.7),
+    data="photos",
+    test_images=302,
+    baselines=dict.fromkeys(BASELINE_LABELS, baseline(0.5, 0.6, (0.45, 0.55), (0.55, 0.65))),
+    comparison=replace(
+        scores().comparison, sentence="Cross-entropy is ahead by a little: on these 302 images the difference means nothing."
+    ),
+    shift=replace(scores().shift, sentence="Valid is another mix."),
+)
+
+
+def written(folder: Path, content: Scores, split: str = "a6103476") -> Path:
+    write_json(folder / "scores.json", asdict(content))
+    write_json(folder / "split.json", {"split_sha256": split})
+    return folder / "scores.json"
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    found = {
-        "data": "photos",
-        "test_images": 302,
-        "test_groups": 245,
-        "threshold": "half",
-        "pairs_across_sides": 0,
-        "ce": scores_of(0.75),
-        "bce": scores_of(0.7),
-        "baselines": dict.fromkeys(BASELINES, BASELINE),
-        "comparison": {"sentence": "Cross-entropy is ahead by a little: on these 302 images the difference means nothing."},
-        "shift": {"sentence": "Valid is another mix."},
-    }
-    write_json(tmp_path / "scores.json", found)
-    return tmp_path / "scores.json"
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return written(tmp_path / "metrics", SCORES)
 
 
 PAGE = """\
 302 test images of photos, in 245 groups
-fake from p_fake 0.5; in brackets 95 % intervals
+threshold: fixed at 0.5; in brackets 95 % intervals
 
                             accuracy                    roc_auc
 cross-entropy               0.750 (0.700 to 0.800)      0.750 (0.700 to 0.800)
 BCE                         0.700 (0.650 to 0.750)      0.700 (0.650 to 0.750)
-to beat: majority class     0.500 (0.450 to 0.550)      0.600 (0.550 to 0.650)
-to beat: JPEG header alone  0.500 (0.450 to 0.550)      0.600 (0.550 to 0.650)
-to beat: file size alone    0.500 (0.450 to 0.550)      0.600 (0.550 to 0.650)
+baseline: majority class    0.500 (0.450 to 0.550)      0.600 (0.550 to 0.650)
+baseline: JPEG header alone 0.500 (0.450 to 0.550)      0.600 (0.550 to 0.650)
+baseline: file size alone   0.500 (0.450 to 0.550)      0.600 (0.550 to 0.650)
 
                             cross-entropy               BCE
 average_precision           0.750 (0.700 to 0.800)      0.700 (0.650 to 0.750)
@@ -83,36 +100,67 @@ Related pairs across train, valid and test: 0.
 """
 
 
-def test_models_and_what_they_have_to_beat_then_details_then_what_it_means(command: Command, path: Path) -> None:
-    assert command(show, path) == Outcome(0, PAGE, "")
+def test_models_and_baselines_then_details_then_what_it_means(command: Command, path: Path) -> None:
+    assert command(command_scores, path) == Outcome(0, PAGE, "")
 
 
 def test_it_is_readable_in_100_columns(command: Command, path: Path) -> None:
-    long = {"comparison": {"sentence": "A sentence of many words. " * 20}, "data": "sample", "threshold": "few_false_alarms"}
-    write_json(path, read_json(path) | long)
-    assert max(map(len, command(show, path).out.splitlines())) <= 100
+    comparison = replace(SCORES.comparison, sentence="A sentence of many words. " * 20)
+    long = replace(SCORES, comparison=comparison, data="sample", threshold="few_false_alarms")
+    written(path.parent, long)
+    written(path.parents[1] / "published", long)
+    assert max(map(len, command(command_scores, path).out.splitlines())) <= 100
 
 
-def test_what_is_drawn_is_called_drawn(command: Command, path: Path) -> None:
-    path.write_text(path.read_text().replace('"photos"', '"sample"'))
-    assert command(show, path).out.startswith("302 test images of the drawn sample, not real photos, in 245 groups\n")
+def test_the_drawn_sample_is_called_so(command: Command, path: Path) -> None:
+    written(path.parent, replace(SCORES, data="sample"))
+    assert command(command_scores, path).out.startswith("302 test images of the drawn sample, not real photos, in 245 groups\n")
 
 
-def test_every_score_baseline_and_threshold_has_its_words() -> None:
-    assert sorted((*show.COLUMNS, *show.ROWS)) == sorted(scores.NAMES)
-    assert tuple(show.BASELINES) == tuple(BASELINES)
-    assert tuple(show.THRESHOLDS) == THRESHOLD_NAMES
+PUBLISHED = scores(model(0.783, 0.871, (0.733, 0.830), (0.830, 0.909)), model(0.5, 0.5, (0.4, 0.6), (0.4, 0.6)))
+BESIDE_PUBLISHED = """
+cross-entropy: accuracy 0.750, AUC 0.800; published 0.783 (0.733 to 0.830), 0.871 (0.830 to 0.909):
+accuracy inside the published 95 % interval, AUC outside the published 95 % interval
+BCE: accuracy 0.750, AUC 0.800; published 0.500 (0.400 to 0.600), 0.500 (0.400 to 0.600): both
+outside the published 95 % intervals
+"""
+
+
+def test_the_samples_scores_end_with_the_published_ones(command: Command, path: Path) -> None:
+    written(path.parent, scores())
+    without = command(command_scores, path)
+    written(path.parents[1] / "published", PUBLISHED)
+    assert command(command_scores, path) == Outcome(0, without.out + BESIDE_PUBLISHED, "")
+
+
+def test_scores_of_another_split_are_not_compared_with_the_published_ones(command: Command, path: Path) -> None:
+    written(path.parent, scores())
+    written(path.parents[1] / "published", PUBLISHED, split="another")
+    expected = "\n\nThe published scores are of other images or another split: they cannot be compared with these.\n"
+    assert command(command_scores, path).out.endswith(expected)
+    (path.parent / "split.json").unlink()
+    assert command(command_scores, path).out.endswith(expected)
+
+
+def test_scores_of_photos_are_not_compared_with_the_published_ones(command: Command, path: Path) -> None:
+    written(path.parents[1] / "published", PUBLISHED)
+    assert command(command_scores, path) == Outcome(0, PAGE, "")
 
 
 def test_before_the_first_run_one_line_says_what_is_missing(command: Command, tmp_path: Path) -> None:
     absent = tmp_path / "scores.json"
-    assert command(show, absent) == Outcome(1, "", f"error: {absent}: No such file or directory\n")
+    assert command(command_scores, absent) == Outcome(1, "", f"error: {absent}: No such file or directory\n")
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", '{"data": "photos", "test_images": 3, "accuracy": 0.5}', "3", "scores"])
-def test_a_file_without_scores_is_one_line(command: Command, path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{}", "data: missing; `dvc repro evaluate` writes it anew"),
+        ('{"data": "photos", "test_images": 3}', "pairs_across_sides: missing; `dvc repro evaluate` writes it anew"),
+        ("[]", "Input should be an object; `dvc repro evaluate` writes it anew"),
+        ("scores", "not JSON: Invalid JSON: expected value at line 1 column 1"),
+    ],
+)
+def test_a_file_without_scores_is_one_line(command: Command, path: Path, content: str, complaint: str) -> None:
     path.write_text(content)
-    outcome = command(show, path)
-    assert (outcome.status, outcome.out) == (1, "")
-    assert outcome.err.startswith(f"error: {path}: not ")
-    assert outcome.err.count("\n") == 1
+    assert command(command_scores, path) == Outcome(1, "", f"error: {path}: {complaint}\n")

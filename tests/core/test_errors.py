@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fakeface.core.errors import FakefaceError, ParamsError, described, run_as_command
+from fakeface.core.errors import FakefaceError, ParamsError, describe_os_error, run_as_command
 from tests.conftest import ROOT
 
 
@@ -60,13 +60,11 @@ def test_main_gets_the_arguments_and_success_is_0(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_an_operating_systems_error_names_its_file(error: OSError, words: str) -> None:
-    assert described(error) == words
+    assert describe_os_error(error) == words
 
 
 def test_a_usage_error_exits_2_without_a_traceback() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "fakeface.commands.scores", "--nonsense"], capture_output=True, text=True, cwd=ROOT
-    )
+    done = subprocess.run([sys.executable, "-m", "fakeface", "scores", "--nonsense"], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: python -m fakeface.commands.scores")
+    assert done.stderr.startswith("usage: fakeface ")
     assert "Traceback" not in done.stderr

@@ -15,6 +15,7 @@ from fakeface.core.files import ROWS_AT_A_TIME, each_row, read_json, read_rows, 
 from fakeface.core.records import GroupRecord, ImageRecord, RejectedRecord, Side, SplitRecord
 
 bits = st.sampled_from([None, 0, 1])
+numbers = st.integers(-(2**63), 2**63 - 1)
 text = st.text(st.characters(exclude_categories=["Cc", "Cs"]))
 split_records = st.builds(
     SplitRecord,
@@ -26,10 +27,10 @@ split_records = st.builds(
     right_eye=bits,
     nose=bits,
     mouth=bits,
-    width=st.integers(),
-    height=st.integers(),
-    bytes=st.integers(),
-    luma_quantisation_sum=st.none() | st.integers(),
+    width=numbers,
+    height=numbers,
+    bytes=numbers,
+    luma_quantisation_sum=st.none() | numbers,
     subset=st.sampled_from(["training", "test", ""]),
     side=st.sampled_from(get_args(Side)),
     group=text,

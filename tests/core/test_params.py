@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 
 from fakeface.core.errors import ParamsError
-from fakeface.core.params import STRICT, load_params, read_yaml
+from fakeface.core.params import STRICT, flat_params, load_params, read_yaml
 from stages.index import IndexParams
 from stages.pack import PackParams
 from stages.split import SplitParams
@@ -101,3 +101,11 @@ def test_the_files_we_ship_are_in_range(path: Path) -> None:
     for section, kind in sections:
         load_params(path, section, kind)
     assert yaml.safe_load(path.read_text()).keys() >= {"data", "index", "split", "pack"}
+
+
+def test_parameters_are_named_as_dvc_names_them() -> None:
+    assert flat_params({"loss": "ce", "split": {"fold": 0, "deep": {"er": [1]}}}) == {
+        "loss": "ce",
+        "split.fold": 0,
+        "split.deep.er": [1],
+    }

@@ -10,20 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from fakeface.core.records import OBJECTIVE_NAMES, EpochRecord
+from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES, EpochRecord, ObjectiveName
 from fakeface.reporting.figures import (
     COLOURS,
-    NAMES,
     confusion_figure,
     curves_figure,
+    intervals_figure,
     reliability_figure,
-    robustness_figure,
     roc_figure,
     save,
-    slices_figure,
     svg,
     verdicts_figure,
 )
+from fakeface.reporting.rows import Row
+from fakeface.scoring.results import Interval, PerturbedScores, ReliabilityBin
 from tests.conftest import photo
 
 
@@ -31,31 +31,40 @@ def history(epochs: int, start: float) -> list[EpochRecord]:
     return [EpochRecord(epoch, start / epoch, start / epoch + 0.1, 0.5, 0.5, 1e-3) for epoch in range(1, epochs + 1)]
 
 
-HISTORIES = {"ce": history(5, 0.7), "bce": history(3, 0.6)}
+HISTORIES: dict[ObjectiveName, list[EpochRecord]] = {"ce": history(5, 0.7), "bce": history(3, 0.6)}
 PHOTOS = [(f"{name}.jpg", np.asarray(photo(name)), "ce: fake (p_fake 0.731)\nbce: real (p_fake 0.269)") for name in range(6)]
 
-ROC = {"ce": [(0.0, 0.0), (0.1, 0.7), (1.0, 1.0)], "bce": [(0.0, 0.0), (0.3, 0.6), (1.0, 1.0)]}
-BINS = [{"p_fake": 0.2, "fake_share": 0.1, "images": 30}, {"p_fake": 0.8, "fake_share": 0.9, "images": 10}]
+ROC: dict[ObjectiveName, list[tuple[float, float]]] = {
+    "ce": [(0.0, 0.0), (0.1, 0.7), (1.0, 1.0)],
+    "bce": [(0.0, 0.0), (0.3, 0.6), (1.0, 1.0)],
+}
+BINS = [ReliabilityBin(0.2, 0.1, 30), ReliabilityBin(0.8, 0.9, 10)]
+
+
+def row(name: str, ce: tuple[float | None, Interval], bce: tuple[float | None, Interval]) -> Row:
+    return Row(name, {"ce": PerturbedScores(*ce, 0.5), "bce": PerturbedScores(*bce, 0.5)})
+
+
 ROWS = [
-    {
-        "name": "all",
-        "ce": {"roc_auc": 0.8, "roc_auc_interval": [0.7, 0.9]},
-        "bce": {"roc_auc": 0.7, "roc_auc_interval": [0.6, 0.8]},
-    },
-    {"name": "none", "ce": {"roc_auc": None, "roc_auc_interval": None}, "bce": {"roc_auc": None, "roc_auc_interval": None}},
-    {"name": "one", "ce": {"roc_auc": 0.6, "roc_auc_interval": None}, "bce": {"roc_auc": 0.5, "roc_auc_interval": [0.4, 0.6]}},
+    row("all", (0.8, (0.7, 0.9)), (0.7, (0.6, 0.8))),
+    row("none", (None, None), (None, None)),
+    row("one", (0.6, None), (0.5, (0.4, 0.6))),
 ]
 
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "confusion": lambda: confusion_figure([[210, 92], [61, 241]], "BCE on output 1, test set of the drawn sample"),
+    "confusion": lambda: confusion_figure(((210, 92), (61, 241)), "cross-entropy, test set of the drawn sample"),
     "curves of one": lambda: curves_figure({"ce": HISTORIES["ce"]}, "cross-entropy"),
     "curves of both": lambda: curves_figure(HISTORIES, "Both models"),
-    "ROC": lambda: roc_figure(ROC, {"ce": (0.1, 0.7)}, "ROC"),
-    "ROC of one class": lambda: roc_figure({"ce": [], "bce": []}, {}, "ROC"),
-    "reliability": lambda: reliability_figure({"ce": BINS, "bce": BINS[:1]}, "Reliability"),
-    "reliability of nothing": lambda: reliability_figure({"ce": [], "bce": []}, "Reliability"),
-    "slices": lambda: slices_figure(ROWS, "Slices"),
-    "robustness": lambda: robustness_figure(ROWS[:1], "Robustness, test set of the drawn sample"),
+    "ROC": lambda: roc_figure(ROC, {"ce": (0.1, 0.7)}, "ROC curves, test set of the drawn sample"),
+    "ROC of one class": lambda: roc_figure({"ce": [], "bce": []}, {}, "ROC curves"),
+    "reliability": lambda: reliability_figure(
+        {"ce": BINS, "bce": BINS[:1]}, "Reliability diagram, test set of the drawn sample"
+    ),
+    "reliability of nothing": lambda: reliability_figure(
+        {"ce": [], "bce": []}, "Reliability diagram, test set of the drawn sample"
+    ),
+    "slices": lambda: intervals_figure(ROWS, "AUC by slice"),
+    "robustness": lambda: intervals_figure(ROWS[:1], "AUC after perturbations, test set of the drawn sample"),
     "one verdict": lambda: verdicts_figure(PHOTOS[:1]),
     "six verdicts": lambda: verdicts_figure(PHOTOS),
 }
@@ -102,13 +111,11 @@ def test_both_models_curves_share_one_legend() -> None:
     assert [text.get_text() for text in legend.get_texts()] == [
         "cross-entropy, train",
         "cross-entropy, valid",
-        "BCE on output 1, train",
-        "BCE on output 1, valid",
+        "BCE, train",
+        "BCE, valid",
     ]
     curves = {line.get_label(): line.get_xydata() for line in axes.get_lines()}
-    np.testing.assert_array_equal(
-        curves["BCE on output 1, valid"], [(epoch.epoch, epoch.valid_loss) for epoch in HISTORIES["bce"]]
-    )
+    np.testing.assert_array_equal(curves["BCE, valid"], [(epoch.epoch, epoch.valid_loss) for epoch in HISTORIES["bce"]])
     np.testing.assert_array_equal(
         curves["cross-entropy, train"], [(epoch.epoch, epoch.train_loss) for epoch in HISTORIES["ce"]]
     )
@@ -126,11 +133,11 @@ def test_a_single_epoch_is_seen() -> None:
 
 
 def test_each_objective_has_a_name_and_a_colour() -> None:
-    assert tuple(NAMES) == tuple(COLOURS) == OBJECTIVE_NAMES
+    assert tuple(MODEL_LABELS) == tuple(COLOURS) == OBJECTIVE_NAMES
 
 
 def test_the_confusion_matrix_reads_label_by_row_and_verdict_by_column() -> None:
-    (axes,) = confusion_figure([[3, 1], [0, 0]], "four images, no fake").axes
+    (axes,) = confusion_figure(((3, 1), (0, 0)), "four images, no fake").axes
     cells = {text.get_position(): text.get_text() for text in axes.texts}
     assert cells == {(0, 0): "3\n75%", (1, 0): "1\n25%", (0, 1): "0\n0%", (1, 1): "0\n0%"}
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("label", "verdict")
@@ -153,33 +160,33 @@ def test_a_ring_marks_the_first_epoch_with_the_best_accuracy() -> None:
     np.testing.assert_array_equal(ring.get_offsets(), [(2, 2.6)])
 
 
-def test_a_roc_figure_shows_each_curve_and_where_the_threshold_lies() -> None:
+def test_a_roc_figure_shows_each_curve_and_its_operating_point() -> None:
     (axes,) = FIGURES["ROC"]().axes
-    drawn = {line.get_label(): points(line) for line in axes.get_lines()}
-    assert drawn == {
+    lines = {line.get_label(): points(line) for line in axes.get_lines()}
+    assert lines == {
         "chance": [[0, 0], [1, 1]],
         "cross-entropy": [list(point) for point in ROC["ce"]],
-        "BCE on output 1": [list(point) for point in ROC["bce"]],
-        "cross-entropy, its threshold": [[0.1, 0.7]],
+        "BCE": [list(point) for point in ROC["bce"]],
+        "cross-entropy, operating point": [[0.1, 0.7]],
     }
 
 
 def test_a_reliability_dot_is_as_large_as_its_bin() -> None:
     (axes,) = FIGURES["reliability"]().axes
-    of_ce, of_bce = (dots for dots in axes.collections if isinstance(dots, PathCollection))
-    large, small = of_ce.get_sizes()
+    ce_dots, bce_dots = (dots for dots in axes.collections if isinstance(dots, PathCollection))
+    large, small = ce_dots.get_sizes()
     assert large == pytest.approx(3 * small)
-    assert of_bce.get_sizes().tolist() == [large]
-    np.testing.assert_array_equal(of_ce.get_offsets(), [(0.2, 0.1), (0.8, 0.9)])
+    assert bce_dots.get_sizes().tolist() == [large]
+    np.testing.assert_array_equal(ce_dots.get_offsets(), [(0.2, 0.1), (0.8, 0.9)])
 
 
 def test_slices_have_a_row_each_with_a_dot_and_its_interval() -> None:
-    """What is not defined leaves its row empty; the row's name stays."""
+    """An undefined AUC leaves its row empty; the row's name stays."""
     (axes,) = FIGURES["slices"]().axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["all", "none", "one"]
     lines = axes.get_lines()
     dots = {line.get_label(): points(line) for line in lines if line.get_marker() == "o"}
-    assert dots == {"cross-entropy": [[0.8, -0.17], [0.6, 1.83]], "BCE on output 1": [[0.7, 0.17], [0.5, 2.17]]}
+    assert dots == {"cross-entropy": [[0.8, -0.17], [0.6, 1.83]], "BCE": [[0.7, 0.17], [0.5, 2.17]]}
     whiskers = [points(line) for line in lines if line.get_solid_capstyle() == "round"]
     assert whiskers == [[[0.7, -0.17], [0.9, -0.17]], [[0.6, 0.17], [0.8, 0.17]], [[0.4, 2.17], [0.6, 2.17]]]
 

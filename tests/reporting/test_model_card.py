@@ -1,4 +1,4 @@
-"""docs/model-card.md: what it always says, and that its numbers are those of metrics/."""
+"""The model card: what it always says, and that its numbers are those of metrics/."""
 
 import re
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from fakeface.core.files import read_json
-from fakeface.reporting.figures import NAMES
+from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES
 from stages.report import card
 from tests.checkout import PROJECT
 from tests.reported import images, write_results
 
 
-def test_the_committed_card_is_that_of_the_committed_results() -> None:
-    """`dvc repro` writes it with them."""
-    committed = (PROJECT / "docs/model-card.md").read_text(encoding="utf-8")
-    assert committed == card(PROJECT / "metrics", PROJECT / "params.yaml")
+def test_the_published_card_is_that_of_the_published_results() -> None:
+    """`make publish` copies all of them at once."""
+    published = (PROJECT / "published/model-card.md").read_text(encoding="utf-8")
+    assert published == card(PROJECT / "published", PROJECT / "recipes/sample.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +54,16 @@ def test_the_card_says(folder: Path, words: str) -> None:
 
 def test_the_cards_numbers_are_those_of_the_scores(folder: Path) -> None:
     text, found = card(folder / "metrics", folder / "params.yaml"), read_json(folder / "metrics/scores.json")
-    for name in ("ce", "bce"):
-        of = found[name]
+    for name in OBJECTIVE_NAMES:
+        model = found[name]
         for key in ("accuracy", "roc_auc", "average_precision", "equal_error_rate", "brier", "ece"):
-            low, high = of["intervals"][key]
-            assert f"{of['test'][key]:.3f} ({low:.3f} to {high:.3f})" in text
-        for goal, threshold in of["thresholds"].items():
-            row = next(line for line in text.splitlines() if line.startswith(f"| {NAMES[name]} | `{goal}`"))
+            low, high = model["intervals"][key]
+            assert f"{model['test'][key]:.3f} ({low:.3f} to {high:.3f})" in text
+        for goal, threshold in model["thresholds"].items():
+            row = next(line for line in text.splitlines() if line.startswith(f"| {MODEL_LABELS[name]} | `{goal}`"))
             shares = [threshold[key] for key in ("threshold", "recall", "false_positive_rate", "accuracy")]
             assert row.endswith(f"| {' | '.join(f'{share:.3f}' for share in shares)} |")
-        assert f"a temperature of {of['temperature']:.3f}" in text
+        assert f"a temperature of {model['temperature']:.3f}" in text
     assert found["comparison"]["sentence"] in text
 
 

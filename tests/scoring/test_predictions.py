@@ -6,7 +6,7 @@ import pytest
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import write_json, write_rows
-from fakeface.core.records import PerturbedRecord, PredictionRecord, SplitRecord
+from fakeface.core.records import PerturbedRecord, PredictionRecord, SplitRecord, ThresholdName
 from fakeface.scoring.predictions import Card, load_card, load_images, load_perturbed, load_predictions
 from tests.split_rows import image
 
@@ -95,7 +95,7 @@ def test_a_perturbation_of_other_images_is_refused(tmp_path: Path, rows: list[Pe
         load_perturbed(tmp_path / "perturbed.csv", IMAGES[2:4])
 
 
-THRESHOLDS = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}
+THRESHOLDS: dict[ThresholdName, float] = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}
 
 
 def test_a_card_says_what_was_chosen_on_valid(tmp_path: Path) -> None:

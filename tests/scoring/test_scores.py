@@ -1,15 +1,27 @@
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
+from math import isnan
 
 import numpy as np
 import pytest
+import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
 from fakeface.scoring import scores
-from fakeface.scoring.scores import Labels, Probabilities, Verdicts
+from fakeface.scoring.results import ReliabilityBin
+from fakeface.scoring.scores import (
+    PROBABILITY_SCORES,
+    VERDICT_SCORES,
+    Formula,
+    Labels,
+    Probabilities,
+    Verdicts,
+    for_each_score,
+    point_estimate,
+)
 
 TENTHS = st.integers(0, 10).map(lambda tenth: tenth / 10)
 """Few values, so that ties are common."""
@@ -31,14 +43,14 @@ def test_roc_auc_is_the_share_of_pairs_in_the_right_order(images: list[tuple[int
         for other, real in images
         if other == 0
     ]
-    assert scores.roc_auc(labels, p_fake) == (pytest.approx(sum(pairs) / len(pairs)) if pairs else None)
+    assert point_estimate(scores.roc_auc, labels, p_fake) == (pytest.approx(sum(pairs) / len(pairs)) if pairs else None)
 
 
 @given(images=IMAGES)
 def test_roc_auc_is_the_area_under_the_roc_curve(images: list[tuple[int, float]]) -> None:
     labels, p_fake, _ = arrays(images)
     points = scores.roc_curve(labels, p_fake)
-    area = scores.roc_auc(labels, p_fake)
+    area = point_estimate(scores.roc_auc, labels, p_fake)
     if area is None:
         assert points == []
     else:
@@ -57,12 +69,16 @@ def test_scores_of_verdicts_follow_from_the_confusion_matrix(images: list[tuple[
         return pytest.approx(part / whole) if whole else None
 
     reals, fakes = true_real + false_fake, true_fake + false_real
-    assert scores.accuracy(labels, verdicts) == share(true_real + true_fake, len(images))
-    assert scores.precision(labels, verdicts) == share(true_fake, true_fake + false_fake)
-    assert scores.recall(labels, verdicts) == share(true_fake, fakes)
-    assert scores.false_positive_rate(labels, verdicts) == share(false_fake, reals)
-    assert scores.f1(labels, verdicts) == (share(2 * true_fake, 2 * true_fake + false_fake + false_real) if fakes else None)
-    assert scores.balanced_accuracy(labels, verdicts) == share(true_fake * reals + true_real * fakes, 2 * fakes * reals)
+    assert point_estimate(scores.accuracy, labels, verdicts) == share(true_real + true_fake, len(images))
+    assert point_estimate(scores.precision, labels, verdicts) == share(true_fake, true_fake + false_fake)
+    assert point_estimate(scores.recall, labels, verdicts) == share(true_fake, fakes)
+    assert point_estimate(scores.false_positive_rate, labels, verdicts) == share(false_fake, reals)
+    assert point_estimate(scores.f1, labels, verdicts) == (
+        share(2 * true_fake, 2 * true_fake + false_fake + false_real) if fakes else None
+    )
+    assert point_estimate(scores.balanced_accuracy, labels, verdicts) == share(
+        true_fake * reals + true_real * fakes, 2 * fakes * reals
+    )
 
 
 @given(images=IMAGES)
@@ -74,7 +90,7 @@ def test_average_precision_is_the_mean_precision_where_recall_rises(images: list
         called = p_fake >= threshold
         found_here = int(labels[p_fake == threshold].sum())
         expected += found_here / max(fakes, 1) * labels[called].mean()
-    assert scores.average_precision(labels, p_fake) == (pytest.approx(expected) if fakes else None)
+    assert point_estimate(scores.average_precision, labels, p_fake) == (pytest.approx(expected) if fakes else None)
 
 
 def error_rates(images: list[tuple[int, float]], threshold: float) -> tuple[Fraction, Fraction]:
@@ -91,7 +107,7 @@ def test_equal_error_rate_is_where_both_classes_err_alike(images: list[tuple[int
     """From the strictest threshold on, until false alarms outweigh misses: between these two thresholds, on straight lines."""
     labels, p_fake, _ = arrays(images)
     if len(set(labels.tolist())) < 2:
-        assert scores.equal_error_rate(labels, p_fake) is None
+        assert point_estimate(scores.equal_error_rate, labels, p_fake) is None
         return
     rates = [error_rates(images, threshold) for threshold in (2.0, *sorted(set(p_fake.tolist()), reverse=True))]
     alarms_before, misses_before, alarms, misses = next(
@@ -100,7 +116,7 @@ def test_equal_error_rate_is_where_both_classes_err_alike(images: list[tuple[int
     way = (misses_before - alarms_before) / ((alarms - alarms_before) + (misses_before - misses))
     expected = alarms_before + way * (alarms - alarms_before)
     assert expected == misses_before + way * (misses - misses_before)
-    assert scores.equal_error_rate(labels, p_fake) == pytest.approx(float(expected))
+    assert point_estimate(scores.equal_error_rate, labels, p_fake) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize(
@@ -114,14 +130,14 @@ def test_equal_error_rate_is_where_both_classes_err_alike(images: list[tuple[int
 )
 def test_equal_error_rates_known_beforehand(real: list[float], fake: list[float], expected: float) -> None:
     labels, p_fake, _ = arrays([*((0, score) for score in real), *((1, score) for score in fake)])
-    assert scores.equal_error_rate(labels, p_fake) == pytest.approx(expected)
+    assert point_estimate(scores.equal_error_rate, labels, p_fake) == pytest.approx(expected)
 
 
 @given(images=IMAGES)
 def test_brier_is_the_mean_squared_distance_from_the_label(images: list[tuple[int, float]]) -> None:
     labels, p_fake, _ = arrays(images)
     squares = [(score - label) ** 2 for label, score in images]
-    assert scores.brier(labels, p_fake) == (pytest.approx(sum(squares) / len(squares)) if squares else None)
+    assert point_estimate(scores.brier, labels, p_fake) == (pytest.approx(sum(squares) / len(squares)) if squares else None)
 
 
 INSIDE_BINS = st.integers(0, 99).map(lambda percent: (percent + 0.5) / 100)
@@ -137,7 +153,7 @@ def test_ece_is_the_mean_gap_between_promise_and_outcome(images: list[tuple[int,
         promised = sum(other for _, other in together) / len(together)
         happened = sum(label for label, _ in together) / len(together)
         gaps.append(abs(promised - happened))
-    assert scores.ece(labels, p_fake) == (pytest.approx(sum(gaps) / len(gaps)) if gaps else None)
+    assert point_estimate(scores.ece, labels, p_fake) == (pytest.approx(sum(gaps) / len(gaps)) if gaps else None)
 
 
 def test_reliability_is_sklearns_calibration_curve_with_counts() -> None:
@@ -146,21 +162,21 @@ def test_reliability_is_sklearns_calibration_curve_with_counts() -> None:
     labels = (rng.random(500) < p_fake).astype(np.int64)
     found = scores.reliability(labels, p_fake)
     shares, means = calibration_curve(labels, p_fake, n_bins=scores.BINS)
-    assert [mean for mean, _, _ in found] == pytest.approx(means.tolist())
-    assert [share for _, share, _ in found] == pytest.approx(shares.tolist())
-    assert sum(images for _, _, images in found) == 500
+    assert [bin_.p_fake for bin_ in found] == pytest.approx(means.tolist())
+    assert [bin_.fake_share for bin_ in found] == pytest.approx(shares.tolist())
+    assert sum(bin_.images for bin_ in found) == 500
 
 
 def test_p_fake_of_0_and_of_1_have_a_bin() -> None:
     labels, p_fake, _ = arrays([(0, 0.0), (1, 1.0), (1, 1.0)])
-    assert scores.reliability(labels, p_fake) == [(0.0, 0.0, 1), (1.0, 1.0, 2)]
-    assert scores.ece(labels, p_fake) == 0
+    assert scores.reliability(labels, p_fake) == [ReliabilityBin(0.0, 0.0, 1), ReliabilityBin(1.0, 1.0, 2)]
+    assert point_estimate(scores.ece, labels, p_fake) == 0
 
 
 def test_confusion_matrix_has_a_row_per_label_and_a_column_per_verdict() -> None:
     labels = np.array([0, 0, 0, 1, 1, 1, 1])
     verdicts = np.array([False, False, True, True, True, True, False])
-    assert scores.confusion_matrix(labels, verdicts) == [[2, 1], [1, 3]]
+    assert scores.confusion_matrix(labels, verdicts) == ((2, 1), (1, 3))
 
 
 NOBODY: tuple[list[int], list[float]] = ([], [])
@@ -169,7 +185,7 @@ ONLY_FAKE = ([1, 1], [0.2, 0.9])
 
 
 @pytest.mark.parametrize(
-    ("score", "undefined"),
+    ("formula", "undefined"),
     [
         (scores.accuracy, [NOBODY]),
         (scores.balanced_accuracy, [NOBODY, ONLY_REAL, ONLY_FAKE]),
@@ -185,25 +201,17 @@ ONLY_FAKE = ([1, 1], [0.2, 0.9])
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
-def test_a_score_that_is_not_defined_is_none(
-    score: Callable[..., float | None], undefined: list[tuple[list[int], list[float]]]
-) -> None:
-    """ONLY_REAL has no verdict fake either, so nothing to be precise about."""
+def test_a_score_that_is_not_defined_is_none(formula: Formula, undefined: list[tuple[list[int], list[float]]]) -> None:
+    """ONLY_REAL has no verdict fake either, so precision has nothing to divide by."""
     for images in (NOBODY, ONLY_REAL, ONLY_FAKE):
         labels, p_fake, verdicts = arrays(list(zip(*images, strict=True)))
-        judged = p_fake if score.__name__ in scores.OF_P_FAKE else verdicts
-        assert (score(labels, judged) is None) == (images in undefined)
+        predictions = p_fake if formula in PROBABILITY_SCORES else verdicts
+        assert (point_estimate(formula, labels, predictions) is None) == (images in undefined)
 
 
-def test_names_are_names_of_functions() -> None:
-    """A key of metrics/*.json greps to its formula."""
-    assert sorted(scores.NAMES) == sorted(scores.OF_P_FAKE | scores.OF_VERDICTS)
-    assert all(getattr(scores, name) is score for name, score in (scores.OF_P_FAKE | scores.OF_VERDICTS).items())
-
-
-def test_all_scores_of_four_images_by_hand() -> None:
+def test_scores_of_four_images_by_hand() -> None:
     labels, p_fake, verdicts = arrays([(0, 0.1), (1, 0.4), (0, 0.6), (1, 0.9)])
-    assert scores.all_scores(labels, p_fake, verdicts) == {
+    assert for_each_score(lambda formula, predictions: point_estimate(formula, labels, predictions), p_fake, verdicts) == {
         "accuracy": 0.5,
         "roc_auc": 0.75,
         "average_precision": pytest.approx((1 + 2 / 3) / 2),
@@ -214,3 +222,68 @@ def test_all_scores_of_four_images_by_hand() -> None:
         "recall": 0.5,
         "f1": 0.5,
     }
+
+
+def sklearn_equal_error_rate(labels: Labels, p_fake: Probabilities) -> float:
+    false_positives, true_positives, _ = sklearn.metrics.roc_curve(labels, p_fake)
+    return float(np.interp(0.0, false_positives - (1 - true_positives), false_positives))
+
+
+def sklearn_ece(labels: Labels, p_fake: Probabilities) -> float:
+    shares, means = calibration_curve(labels, p_fake, n_bins=scores.BINS)
+    images = np.bincount(scores.bins_of(p_fake), minlength=scores.BINS)
+    return float((images[images > 0] * np.abs(means - shares)).sum() / len(labels))
+
+
+NEEDS_FAKES, NEEDS_BOTH = {1}, {0, 1}
+ORACLES: dict[Formula, tuple[Callable[..., float], set[int]]] = {
+    scores.accuracy: (sklearn.metrics.accuracy_score, set()),
+    scores.balanced_accuracy: (sklearn.metrics.balanced_accuracy_score, NEEDS_BOTH),
+    scores.precision: (sklearn.metrics.precision_score, set()),
+    scores.recall: (sklearn.metrics.recall_score, NEEDS_FAKES),
+    scores.false_positive_rate: (lambda labels, verdicts: sklearn.metrics.recall_score(1 - labels, verdicts), {0}),
+    scores.f1: (sklearn.metrics.f1_score, NEEDS_FAKES),
+    scores.roc_auc: (sklearn.metrics.roc_auc_score, NEEDS_BOTH),
+    scores.average_precision: (sklearn.metrics.average_precision_score, NEEDS_FAKES),
+    scores.equal_error_rate: (sklearn_equal_error_rate, NEEDS_BOTH),
+    scores.brier: (lambda labels, p_fake: sklearn.metrics.brier_score_loss(labels, p_fake, labels=[0, 1]), set()),
+    scores.ece: (sklearn_ece, set()),
+}
+"""scikit-learn's score, or one put together from its curves, and the labels without which it is undefined."""
+
+
+def by_sklearn(formula: Formula, labels: Labels, predictions: Probabilities | Verdicts) -> float | None:
+    score, needed = ORACLES[formula]
+    no_verdict_is_fake = formula is scores.precision and not predictions.any()
+    if not len(labels) or not needed <= set(labels.tolist()) or no_verdict_is_fake:
+        return None
+    return float(score(labels, predictions))
+
+
+def test_every_formula_has_an_oracle() -> None:
+    assert ORACLES.keys() == {*PROBABILITY_SCORES, *VERDICT_SCORES, scores.balanced_accuracy, scores.false_positive_rate}
+
+
+@pytest.mark.parametrize("formula", ORACLES, ids=lambda formula: formula.__name__)
+@given(images=IMAGES)
+def test_a_score_is_scikit_learns(formula: Formula, images: list[tuple[int, float]]) -> None:
+    labels, p_fake, verdicts = arrays(images)
+    predictions = p_fake if formula in PROBABILITY_SCORES else verdicts
+    expected = by_sklearn(formula, labels, predictions)
+    assert point_estimate(formula, labels, predictions) == (None if expected is None else pytest.approx(expected))
+
+
+COUNTED_IMAGES = st.lists(st.tuples(st.integers(0, 1), TENTHS, st.integers(0, 3)), min_size=1, max_size=20)
+"""Label, p_fake, and how often the image is in a resample."""
+
+
+@pytest.mark.parametrize("formula", ORACLES, ids=lambda formula: formula.__name__)
+@given(images=COUNTED_IMAGES)
+def test_a_weighted_score_is_scikit_learns_on_images_repeated(formula: Formula, images: list[tuple[int, float, int]]) -> None:
+    labels, p_fake, verdicts = arrays([image[:2] for image in images])
+    weights = np.array([count for _, _, count in images])
+    predictions = p_fake if formula in PROBABILITY_SCORES else verdicts
+    repeated = np.repeat(np.arange(len(labels)), weights)
+    expected = by_sklearn(formula, labels[repeated], predictions[repeated])
+    (value,) = formula(labels, predictions, weights[np.newaxis])
+    assert isnan(value) if expected is None else value == pytest.approx(expected)

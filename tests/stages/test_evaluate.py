@@ -1,6 +1,6 @@
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import yaml
 
 from fakeface.core.files import read_json, write_json, write_rows
 from fakeface.core.records import OBJECTIVE_NAMES, THRESHOLD_NAMES, PerturbedRecord, PredictionRecord, SplitRecord
-from fakeface.scoring import scores
+from fakeface.scoring.evaluation import side_scores
+from fakeface.scoring.results import HEADLINE, SCORE_NAMES
 from stages import evaluate
 from tests.conftest import Command, Outcome
 from tests.split_rows import image
@@ -20,7 +21,7 @@ THRESHOLDS = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}
 SIDES = ("train",) * 60 + ("valid",) * 30 + ("test",) * 60 + ("excluded",) * 2
 
 
-def judged(rng: np.random.Generator, label: int, strength: float) -> float:
+def random_p_fake(rng: np.random.Generator, label: int, strength: float) -> float:
     return float(1 / (1 + np.exp(-strength * (label - 0.5) - rng.normal())))
 
 
@@ -49,7 +50,7 @@ class Workplace:
 
 @pytest.fixture
 def workplace(tmp_path: Path, command: Command) -> Workplace:
-    """152 images, two to a group; CE tells them apart better than BCE, both worse when they are blurred."""
+    """152 images, two to a group; CE separates them better than BCE, both worse when they are blurred."""
     rng = np.random.default_rng(0)
     images = [
         image(number, number % 2, side=side, group=f"{number // 2}", bytes=int(rng.integers(40_000, 60_000)))
@@ -57,13 +58,15 @@ def workplace(tmp_path: Path, command: Command) -> Workplace:
     ]
     write_rows(tmp_path / "split.csv", SplitRecord, images)
     predictions = [
-        PredictionRecord(row.path, row.side, row.label, judged(rng, row.label, 3), judged(rng, row.label, 2), 0.9, 0.9, 0)
+        PredictionRecord(
+            row.path, row.side, row.label, random_p_fake(rng, row.label, 3), random_p_fake(rng, row.label, 2), 0.9, 0.9, 0
+        )
         for row in images
         if row.side != "excluded"
     ]
     write_rows(tmp_path / "predictions.csv", PredictionRecord, predictions)
     perturbed = [
-        PerturbedRecord(row.path, "blur", judged(rng, row.label, 1), judged(rng, row.label, 0))
+        PerturbedRecord(row.path, "blur", random_p_fake(rng, row.label, 1), random_p_fake(rng, row.label, 0))
         for row in images
         if row.side == "test"
     ]
@@ -75,13 +78,13 @@ def workplace(tmp_path: Path, command: Command) -> Workplace:
     return Workplace(tmp_path, command)
 
 
-def test_the_headline_is_the_candidates_flat_and_short(workplace: Workplace) -> None:
+def test_the_headline_is_the_candidates(workplace: Workplace) -> None:
     found = workplace.scores(loss="bce")
     assert read_json(workplace.folder / "metrics/evaluate.json") == {
         "loss": "bce",
         "data": "sample",
         "test_images": 60,
-        **{name: found["bce"]["test"][name] for name in scores.HEADLINE},
+        **{name: found["bce"]["test"][name] for name in HEADLINE},
         "pairs_across_sides": 4,
     }
 
@@ -94,7 +97,7 @@ def test_scores_of_each_side_and_what_they_were_computed_from(workplace: Workpla
     with (workplace.folder / "predictions.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["side"] == "valid"]
     labels, p_fake = np.array([int(row["label"]) for row in rows]), np.array([float(row["bce_p_fake"]) for row in rows])
-    assert found["bce"]["valid"] == {"images": 30} | scores.all_scores(labels, p_fake, p_fake >= 0.5)
+    assert found["bce"]["valid"] == asdict(side_scores(labels, p_fake, p_fake >= 0.5))
     assert [found["bce"][side]["images"] for side in ("train", "valid", "test")] == [60, 30, 60]
 
 
@@ -102,8 +105,8 @@ def test_every_score_of_the_test_images_lies_in_its_interval(workplace: Workplac
     """But ECE, which is 0 at best and grows with every unevenness of a resample: it may lie below."""
     found = workplace.scores()
     for objective in OBJECTIVE_NAMES:
-        assert list(found[objective]["intervals"]) == list(scores.NAMES)
-        for name in set(scores.NAMES) - {"ece"}:
+        assert list(found[objective]["intervals"]) == list(SCORE_NAMES)
+        for name in set(SCORE_NAMES) - {"ece"}:
             low, high = found[objective]["intervals"][name]
             assert low < found[objective]["test"][name] < high, name
 
@@ -130,13 +133,13 @@ def test_a_higher_threshold_has_fewer_false_alarms_and_finds_fewer_fakes(workpla
     assert at["half"]["balanced_accuracy"] == pytest.approx(at["half"]["accuracy"]), "as there are as many of both"
 
 
-def test_calibration_is_told_with_and_without(workplace: Workplace) -> None:
+def test_calibration_is_scored_with_and_without_temperature(workplace: Workplace) -> None:
     """The raw p_fake is 0.9 throughout: 0.4 too high for as many reals as fakes."""
     found = workplace.scores()["ce"]
     assert found["temperature"] == 1.5
     assert found["uncalibrated"] == pytest.approx({"brier": (0.81 + 0.01) / 2, "ece": 0.4})
     assert found["argmax_rule"] == {"accuracy": 0.5, "confusion_matrix": [[0, 30], [0, 30]]}
-    assert sum(of_bin["images"] for of_bin in found["reliability"]) == 60
+    assert sum(bin_["images"] for bin_ in found["reliability"]) == 60
 
 
 def test_slices_and_perturbations_have_intervals(workplace: Workplace) -> None:
@@ -171,7 +174,7 @@ def test_tables_for_the_plots(workplace: Workplace) -> None:
     counts = [[verdicts.count((label, verdict)) for verdict in ("real", "fake")] for label in ("real", "fake")]
     assert counts == found["ce"]["confusion_matrix"]
     bins = [row for row in workplace.rows("reliability.csv") if row["objective"] == "bce"]
-    assert [float(row["fake_share"]) for row in bins] == [of["fake_share"] for of in found["bce"]["reliability"]]
+    assert [float(row["fake_share"]) for row in bins] == [bin_["fake_share"] for bin_ in found["bce"]["reliability"]]
     first, *_, last = [row for row in workplace.rows("roc.csv") if row["objective"] == "bce"]
     assert [*first.values(), *last.values()] == ["bce", "0.0", "0.0", "bce", "1.0", "1.0"]
 

@@ -3,6 +3,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from PIL import Image
 
 from bench.child import measured
 from fakeface.core.files import read_json, read_rows
+from fakeface.core.frames import frame_of
 from fakeface.core.records import ImageRecord, RejectedRecord
 from stages import index
 from tests.conftest import Command, Outcome, photo, write_photos
 
 Index = Callable[..., Outcome]
+PARAMS = "data: {{root: {root}}}\nindex: {{max_rejected: {max_rejected}}}\n"
 
 
 @pytest.fixture
@@ -37,10 +40,10 @@ def own(tmp_path: Path) -> Path:
 def run(command: Command, tmp_path: Path) -> Index:
     def run(root: Path, max_rejected: object = 20) -> Outcome:
         params = tmp_path / "params.yaml"
-        params.write_text(f"index: {{max_rejected: {max_rejected}}}\n")
+        params.write_text(PARAMS.format(root=root, max_rejected=max_rejected))
         out = tmp_path / "out"
         paths = ("--images", out / "images.csv", "--rejected", out / "rejected.csv", "--metrics", out / "index.json")
-        return command(index, root, *paths, "--params", params)
+        return command(index, *paths, "--params", params)
 
     return run
 
@@ -143,6 +146,38 @@ def test_three_bits_are_unknown_bits(faces: Path, run: Index, images: Images) ->
     run(faces)
     record = images()["training/fake/easy_116_111.jpg"]
     assert (record.difficulty, record.left_eye, record.right_eye, record.nose, record.mouth) == ("easy", None, None, None, None)
+
+
+def test_of_copies_the_one_nearest_to_the_root_stays() -> None:
+    image = ImageRecord("b/c/real_1.jpg", "a", 0, "", None, None, None, None, 9, 9, 9, None, "training")
+    records = [
+        image,
+        replace(image, path="b/real_1.jpg"),
+        replace(image, path="a/c/real_1.jpg"),
+        replace(image, path="c/real_1.jpg"),
+        replace(image, path="b/d/real_1.jpg", sha256="b"),
+        replace(image, path="b/e/real_1.jpg", sha256="c", label=1),
+        replace(image, path="b/f/real_1.jpg", sha256="c", subset="test"),
+        replace(image, path="real_2.jpg"),
+    ]
+    stay = ["b/d/real_1.jpg", "b/e/real_1.jpg", "b/f/real_1.jpg", "b/real_1.jpg", "real_2.jpg"]
+    for order in (records, records[::-1]):
+        assert list(index.drop_copies(frame_of(ImageRecord, order))["path"]) == stay
+
+
+def test_of_several_copies_under_the_other_label_the_last_is_named(own: Path, run: Index, rejected: Rejected) -> None:
+    data = (own / "fake/easy_0_0001.jpg").read_bytes()
+    for name in ("b.jpg", "é.jpg", "\uff5e.jpg", "\U0001f600.jpg"):
+        (own / "real" / name).write_bytes(data)
+    assert run(own).status == 0
+    assert rejected()["fake/easy_0_0001.jpg"] == "labelled real too: the same bytes as real/\U0001f600.jpg"
+    assert list(rejected()) == [
+        "fake/easy_0_0001.jpg",
+        "real/b.jpg",
+        "real/é.jpg",
+        "real/\uff5e.jpg",
+        "real/\U0001f600.jpg",
+    ]
 
 
 def test_copies_in_one_folder_and_across_subsets_stay(faces: Path, run: Index, images: Images) -> None:
@@ -298,26 +333,26 @@ def test_what_may_not_be_read(run: Index, rejected: Rejected, tmp_path: Path) ->
         (root / "real/real_00001.jpg").chmod(0)
         tmp_path.chmod(0o777)
         with without_privileges():
-            results = index.examined(index.Candidate("real/real_00001.jpg", 0, "", any_name=True), root)
-        assert results == RejectedRecord("real/real_00001.jpg", "Permission denied")
+            record = index.examine(index.Candidate("real/real_00001.jpg", 0, "", any_name=True), root)
+        assert record == RejectedRecord("real/real_00001.jpg", "Permission denied")
         (root / "fake").chmod(0)
         with without_privileges(), pytest.raises(PermissionError, match="fake"):
-            list(index.candidates(root))
+            index.find_candidates(root)
         (root / "fake").chmod(0o755)
 
 
-def test_memory_does_not_grow_with_the_photos(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("index: {max_rejected: 0}\n")
+def test_a_photo_costs_two_kilobytes_of_memory_at_most(tmp_path: Path) -> None:
     peaks_mib = []
-    for count in (4_000, 12_000):
+    for count in (5_000, 30_000):
         root = tmp_path / f"{count}"
         write_photos(root, {"real": 1, "fake": 1})
         for folder, first in (("real", "real_00000.jpg"), ("fake", "easy_0_0001.jpg")):
             for number in range(count // 2):
                 os.link(root / folder / first, root / folder / f"photo {number}.jpg")
-        arguments = ("--images", tmp_path / "images", "--rejected", tmp_path / "rejected", "--metrics", tmp_path / "metrics")
-        peaks_mib.append(measured("stages.index", "main", root, *arguments, "--params", tmp_path / "params.yaml")["peak_mib"])
-    assert (peaks_mib[1] - peaks_mib[0]) * 2**20 < 300 * 8_000
+        (tmp_path / "params.yaml").write_text(PARAMS.format(root=root, max_rejected=0))
+        paths = ("--images", tmp_path / "images", "--rejected", tmp_path / "rejected", "--metrics", tmp_path / "metrics")
+        peaks_mib.append(measured("stages.index", "main", *paths, "--params", tmp_path / "params.yaml")["peak_mib"])
+    assert (peaks_mib[1] - peaks_mib[0]) * 2**20 < 2_048 * 25_000
 
 
 @pytest.mark.parametrize("value", ["many", -1, 2.5, "null"])
@@ -329,7 +364,7 @@ def test_a_nonsense_parameter_exits_2(own: Path, run: Index, value: object, tmp_
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_argument_exits_2(command: Command, own: Path) -> None:
-    outcome = command(index, own)
+def test_a_missing_argument_exits_2(command: Command) -> None:
+    outcome = command(index)
     assert outcome.status == 2
     assert "--images" in outcome.err

@@ -16,8 +16,8 @@ from fakeface.core.records import OBJECTIVE_NAMES, PerturbedRecord, PredictionRe
 from fakeface.detector import CARD_FILE, NETWORK_FILE
 from fakeface.photos.images import fit, read_image
 from fakeface.photos.perturbations import PERTURBATIONS
+from fakeface.training.export import ExportedClassifier, export_onnx
 from fakeface.training.losses import OBJECTIVES
-from fakeface.training.network import ExportedClassifier, export_onnx
 from stages import infer
 from tests.conftest import Command, Outcome, photo
 from tests.split_rows import image
@@ -62,13 +62,15 @@ def root(tmp_path: Path) -> Path:
         photo(number, *size).save(folder / name)
         rows.append(image(number, number % 2, path=name, side=side, sha256=sha256_of(folder / name)))
     write_rows(tmp_path / "split.csv", SplitRecord, rows)
+    write_json(tmp_path / "params.yaml", {"data": {"root": str(folder)}})
     return folder
 
 
 @pytest.fixture
 def run(command: Command, root: Path, models: Path, tmp_path: Path) -> Callable[[], Outcome]:
-    outs = ("--predictions", tmp_path / "predictions.csv", "--perturbed", tmp_path / "perturbed.csv")
-    return lambda: command(infer, root, "--split", tmp_path / "split.csv", "--models", models, *outs)
+    paths = {name: tmp_path / f"{name}.csv" for name in ("split", "predictions", "perturbed")}
+    paths |= {"models": models, "params": tmp_path / "params.yaml"}
+    return lambda: command(infer, *(word for name, path in paths.items() for word in (f"--{name}", path)))
 
 
 def predictions(tmp_path: Path) -> list[PredictionRecord]:

@@ -14,9 +14,9 @@ from PIL import Image
 
 from fakeface import tracking
 from fakeface.core.files import read_json, read_rows, write_json
-from fakeface.core.records import FAKE, OBJECTIVE_NAMES, PairRecord, PredictionRecord, SplitRecord
-from fakeface.reporting.pages import score
-from fakeface.scoring import scores
+from fakeface.core.records import FAKE, OBJECTIVE_NAMES, REAL, PairRecord, PredictionRecord, SplitRecord
+from fakeface.reporting.pages import bounds, score
+from fakeface.scoring.results import HEADLINE, SCORE_NAMES, read_scores
 from stages import report
 from tests.conftest import Command, Outcome
 from tests.reported import COMMIT, Results, images, write_photos_of, write_results
@@ -65,10 +65,10 @@ class Page(HTMLParser):
 
 @dataclass(frozen=True)
 class Reporter:
-    """Reports on results in folders below `root`; `told` is what MLflow would be told: tests/test_tracking.py does so."""
+    """Reports on results in folders below `root`; `published` collects what would go to MLflow, see tests/test_tracking.py."""
 
     root: Path
-    told: list[tuple[Any, ...]]
+    published: list[tuple[Any, ...]]
 
     def __call__(
         self, name: str, rows: Sequence[SplitRecord] | None = None, params: Mapping[str, Any] | None = None, **what: Any
@@ -85,7 +85,7 @@ class Reporter:
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reporter]:
     reporter = Reporter(tmp_path_factory.mktemp("reports"), [])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking, "publish_evaluation", lambda *arguments: reporter.told.append(arguments))
+        patch.setattr(tracking, "publish_evaluation", lambda *arguments: reporter.published.append(arguments))
         yield reporter
 
 
@@ -102,12 +102,12 @@ def set_params(results: Results, changes: Mapping[str, Any]) -> None:
     path.write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def test_the_same_results_give_the_same_files(reported: Reporter, sample: Results) -> None:
-    again = reported("again")
-    written = ["metrics/report.html", "docs/model-card.md", *(f"metrics/figures/{name}.png" for name in FIGURES)]
-    for name in written:
-        assert (sample.root / name).read_bytes() == (again.root / name).read_bytes(), name
-    assert {path.stem for path in (sample.root / "metrics/figures").iterdir()} == FIGURES
+def test_the_same_results_give_the_same_files(reported: Reporter) -> None:
+    names = ["metrics/report.html", "docs/model-card.md", *(f"metrics/figures/{name}.png" for name in FIGURES)]
+    first, second = ({name: (reported("same").root / name).read_bytes() for name in names} for _ in range(2))
+    for name in names:
+        assert first[name] == second[name], name
+    assert {path.stem for path in (reported.root / "same/metrics/figures").iterdir()} == FIGURES
 
 
 def test_the_page_is_whole_and_loads_nothing(sample: Results) -> None:
@@ -129,29 +129,28 @@ def test_every_section_is_in_the_contents(sample: Results) -> None:
     assert len(sections) == 12
 
 
-def test_the_page_tells_every_score(sample: Results) -> None:
+def test_the_page_has_every_score(sample: Results) -> None:
     """Scores on each side, intervals, baselines, thresholds, slices, perturbed images and both sentences."""
-    text, found = Page(sample.page).text, read_json(sample.root / "metrics/scores.json")
-    for name in OBJECTIVE_NAMES:
-        of = found[name]
-        numbers = [of[side][key] for side in ("train", "valid", "test") for key in scores.HEADLINE]
-        numbers += [of["test"][key] for key in scores.NAMES]
-        numbers += [end for key in scores.NAMES for end in of["intervals"][key]]
-        numbers += [of["temperature"], *of["uncalibrated"].values()]
-        numbers += [threshold["threshold"] for threshold in of["thresholds"].values()]
-        numbers += [part["roc_auc"] for part in of["slices"]["part"].values()]
-        numbers += [changed["roc_auc"] for changed in of["perturbed"].values()]
+    text, scores = Page(sample.page).text, read_scores(sample.root / "metrics/scores.json")
+    for model in scores.models.values():
+        numbers = [getattr(side, key) for side in (model.train, model.valid, model.test) for key in HEADLINE]
+        numbers += [getattr(model.test, key) for key in SCORE_NAMES]
+        numbers += [end for key in SCORE_NAMES for end in getattr(model.intervals, key)]
+        numbers += [model.temperature, model.uncalibrated.brier, model.uncalibrated.ece]
+        numbers += [point.threshold for point in model.thresholds.values()]
+        numbers += [part.roc_auc for part in model.slices["part"].values()]
+        numbers += [perturbed.roc_auc for perturbed in model.perturbed.values()]
         for number in numbers:
             assert score(number) in text
-        for count in (count for row in of["confusion_matrix"] for count in row):
+        for count in (count for row in model.confusion_matrix for count in row):
             assert f" {count} " in text
-    for of in found["baselines"].values():
-        assert f"{score(of['accuracy'])} {score(of['intervals']['accuracy'][0])}" in text
-    assert found["comparison"]["sentence"] in text
-    assert found["shift"]["sentence"] in text
+    for baseline in scores.baselines.values():
+        assert f"{score(baseline.accuracy)} {bounds(baseline.intervals.accuracy)}" in text
+    assert scores.comparison.sentence in text
+    assert scores.shift.sentence in text
 
 
-def test_the_page_tells_where_it_comes_from(sample: Results) -> None:
+def test_the_page_has_its_provenance(sample: Results) -> None:
     text = Page(sample.page).text
     split = read_json(sample.root / "metrics/split.json")
     params = yaml.safe_load((sample.root / "params.yaml").read_text())
@@ -167,11 +166,22 @@ def test_the_page_tells_where_it_comes_from(sample: Results) -> None:
 
 
 def test_the_sample_is_marked_and_photos_are_not(reported: Reporter, sample: Results) -> None:
-    drawn, photos = Page(sample.page), Page(reported("photos", is_sample=False).page)
-    assert "drawn-sample" in drawn.values("id")
-    assert "test images of the drawn sample" in drawn.text
+    drawn_sample, photos = Page(sample.page), Page(reported("photos", is_sample=False).page)
+    assert "drawn-sample" in drawn_sample.values("id")
+    assert "test images of the drawn sample" in drawn_sample.text
     assert "drawn-sample" not in photos.values("id")
-    assert "drawn" not in photos.text.partition("Where this comes from")[0]
+    before, heading, after = photos.text.rpartition("Provenance")
+    assert heading
+    assert after
+    assert "drawn" not in before
+
+
+@pytest.mark.parametrize("label", [REAL, FAKE])
+def test_a_test_side_of_one_class_has_a_report_without_auc(reported: Reporter, label: int) -> None:
+    rows = [row if row.side != "test" or row.label == label else replace(row, side="excluded") for row in images()]
+    page = Page(reported(f"only {label}", rows).page)
+    assert "On 20 test images of the drawn sample the scores are undefined: both real and fake images are needed." in page.text
+    assert "the models cannot be compared" in page.text
 
 
 def test_related_images_on_two_sides_are_warned_of(reported: Reporter, sample: Results) -> None:
@@ -207,7 +217,7 @@ def test_photos_are_shown_only_where_a_parameter_says_so(reported: Reporter) -> 
             image.verify()
     without = reported("without", params={"thumbnails": False, "mistakes": 3}, skill=0.0).page
     assert "data:image" not in without
-    assert "left out, as the faces are people's" in Page(without).text
+    assert "left out, as the photos may show real people" in Page(without).text
 
 
 def test_without_thumbnails_the_photos_are_not_needed(tmp_path: Path, command: Command, reported: Reporter) -> None:
@@ -222,7 +232,7 @@ def test_a_photo_that_is_gone_is_named(tmp_path: Path, command: Command, reporte
     outcome = command(report, *results.arguments())
     assert outcome.status == 1
     assert re.fullmatch(r"error: \S+/photos/test/\S+\.jpg: No such file or directory\n", outcome.err)
-    assert not [model for model, *_ in reported.told if tmp_path in model.parents]
+    assert not [model for model, *_ in reported.published if tmp_path in model.parents]
 
 
 @pytest.mark.parametrize("count", [0, 2, 1000])
@@ -240,12 +250,12 @@ def test_so_many_mistakes_are_listed(reported: Reporter, count: int) -> None:
     assert ("report.mistakes is 0" in text) == (count == 0)
 
 
-def test_both_runs_are_told_scores_and_files(reported: Reporter, sample: Results) -> None:
+def test_scores_and_files_are_published_to_both_runs(reported: Reporter, sample: Results) -> None:
     found = read_json(sample.root / "metrics/scores.json")
-    told = [call for call in reported.told if sample.root in call[0].parents]
-    assert [model.name for model, *_ in told] == list(OBJECTIVE_NAMES)
-    for name, (_, split, metrics, files, tags) in zip(OBJECTIVE_NAMES, told, strict=True):
-        of = found[name]
+    published = [call for call in reported.published if sample.root in call[0].parents]
+    assert [model.name for model, *_ in published] == list(OBJECTIVE_NAMES)
+    for name, (_, split, metrics, files, tags) in zip(OBJECTIVE_NAMES, published, strict=True):
+        model = found[name]
         assert split == sample.root / "data/split.csv"
         for key in (
             "accuracy",
@@ -258,17 +268,17 @@ def test_both_runs_are_told_scores_and_files(reported: Reporter, sample: Results
             "f1",
             "average_precision",
         ):
-            assert metrics[f"test_{key}"] == of["test"][key]
+            assert metrics[f"test_{key}"] == model["test"][key]
         for key in ("accuracy", "roc_auc"):
-            assert [metrics[f"test_{key}_{end}"] for end in ("low", "high")] == of["intervals"][key]
+            assert [metrics[f"test_{key}_{end}"] for end in ("low", "high")] == model["intervals"][key]
         counts = [
             [metrics["test_true_real"], metrics["test_false_fake"]],
             [metrics["test_false_real"], metrics["test_true_fake"]],
         ]
-        assert counts == of["confusion_matrix"]
-        assert metrics["test_argmax_accuracy"] == of["argmax_rule"]["accuracy"]
-        assert metrics["test_recall_easy"] == of["slices"]["difficulty"]["easy"]["recall"]
-        assert metrics["test_roc_auc_jpeg_50"] == of["perturbed"]["jpeg_50"]["roc_auc"]
+        assert counts == model["confusion_matrix"]
+        assert metrics["test_argmax_accuracy"] == model["argmax_rule"]["accuracy"]
+        assert metrics["test_recall_easy"] == model["slices"]["difficulty"]["easy"]["recall"]
+        assert metrics["test_roc_auc_jpeg_50"] == model["perturbed"]["jpeg_50"]["roc_auc"]
         assert tags == {"data": "sample", "data.root": str(sample.root / "photos"), "candidate": str(name == "ce").lower()}
         assert {path.name for path in files} == {f"{name}.png" for name in FIGURES} | {
             "scores.json",
@@ -296,10 +306,10 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, command: Command, changes: d
     assert not (tmp_path / "metrics/report.html").exists()
 
 
-def test_scores_of_another_make_are_refused(tmp_path: Path, command: Command) -> None:
+def test_scores_of_another_version_are_refused(tmp_path: Path, command: Command) -> None:
     results = write_results(tmp_path, images())
     write_json(tmp_path / "metrics/scores.json", {"data": "sample", "ce": {}, "bce": {}})
     outcome = command(report, *results.arguments())
     assert outcome == Outcome(
-        1, "", f"error: {tmp_path}/metrics/scores.json: threshold: missing; `dvc repro evaluate` writes it anew\n"
+        1, "", f"error: {tmp_path}/metrics/scores.json: pairs_across_sides: missing; `dvc repro evaluate` writes it anew\n"
     )

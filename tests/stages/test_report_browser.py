@@ -197,7 +197,7 @@ def test_the_first_screen_of_a_phone_answers(browser: webdriver.Chrome, results:
         "const e = document.querySelector('.answer'); return [e.getBoundingClientRect().bottom, e.textContent]"
     )
     assert bottom < 844
-    assert re.search(r"\d+ test images of the drawn sample, .* is right on \d+\.\d.% .*AUC is 0\.\d{3}", text)
+    assert re.search(r"\d+ test images of the drawn sample, .* an accuracy of \d+\.\d.% .*AUC of 0\.\d{3}", text)
 
 
 def test_a_link_of_the_contents_leads_to_its_section(browser: webdriver.Chrome, results: Results) -> None:

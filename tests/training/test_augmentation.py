@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fakeface.training.augmentation import AugmentParams, augmented, cropped, random_values
+from fakeface.training.augmentation import AugmentParams, augment, crop_flip_rotate, random_values
 from fakeface.training.torchvision_ops import import_torchvision
 
 COUNT, SIDE, CROP = 12, 40, 32
@@ -43,13 +43,13 @@ def images() -> Tensor:
     return images
 
 
-def drawn(params: AugmentParams, seed: int = 0) -> Values:
+def values_of(params: AugmentParams, seed: int = 0) -> Values:
     return random_values(COUNT, params, torch.Generator().manual_seed(seed))
 
 
 def crops(images: Tensor, values: Values, crop_px: int) -> Tensor:
-    """What `cropped` cuts out, as torchvision has images: uint8 (N, 3, crop_px, crop_px)."""
-    return (cropped(images, values, crop_px) * 255).round().to(torch.uint8).transpose(0, 1)
+    """What `crop_flip_rotate` cuts out, as torchvision lays out images: uint8 (N, 3, crop_px, crop_px)."""
+    return (crop_flip_rotate(images, values, crop_px) * 255).round().to(torch.uint8).transpose(0, 1)
 
 
 def alone(values: Values, image: int) -> Values:
@@ -67,7 +67,7 @@ def crop_and_flip(functional: Any, image: Tensor, values: Values) -> Tensor:
 
 def test_crop_and_flip_are_torchvisions(functional: Any, images: Tensor) -> None:
     params = AugmentParams(**NOTHING | {"horizontal_flip": 0.5})
-    values = drawn(params)
+    values = values_of(params)
     assert values["flip"].any()
     assert not values["flip"].all()
     for image, crop in enumerate(crops(images, values, CROP)):
@@ -77,7 +77,7 @@ def test_crop_and_flip_are_torchvisions(functional: Any, images: Tensor) -> None
 @pytest.mark.parametrize("degrees", [10, 180])
 def test_rotation_is_torchvisions(functional: Any, images: Tensor, degrees: int) -> None:
     """To the pixel, but for those whose source lies on the edge between two."""
-    values = drawn(AugmentParams(**NOTHING | {"horizontal_flip": 0.5, "rotation_degrees": degrees}))
+    values = values_of(AugmentParams(**NOTHING | {"horizontal_flip": 0.5, "rotation_degrees": degrees}))
     different = 0
     for image, crop in enumerate(crops(images, values, CROP)):
         own = alone(values, image)
@@ -91,9 +91,9 @@ def test_rotation_is_torchvisions(functional: Any, images: Tensor, degrees: int)
 @pytest.mark.parametrize("extent", [0.1, 0.5])
 def test_each_colour_change_is_torchvisions(functional: Any, images: Tensor, colour: str, extent: float) -> None:
     params = AugmentParams(**NOTHING | {colour: extent})
-    values = drawn(params)
+    values = values_of(params)
     adjust = getattr(functional, f"adjust_{colour}")
-    for image, changed in enumerate(augmented(images, values, params, [0, 1, 2, 3])):
+    for image, changed in enumerate(augment(images, values, params, [0, 1, 2, 3])):
         own = alone(values, image)
         crop = crop_and_flip(functional, images[image], own).float() / 255
         torch.testing.assert_close(changed, adjust(crop, own[colour].item()), rtol=0, atol=3e-6)
@@ -102,8 +102,8 @@ def test_each_colour_change_is_torchvisions(functional: Any, images: Tensor, col
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]])
 def test_colour_changes_follow_their_order(functional: Any, images: Tensor, order: list[int]) -> None:
     params = AugmentParams(**NOTHING | dict.fromkeys(COLOURS, 0.4))
-    values = drawn(params)
-    for image, changed in enumerate(augmented(images, values, params, order)):
+    values = values_of(params)
+    for image, changed in enumerate(augment(images, values, params, order)):
         own = alone(values, image)
         expected = crop_and_flip(functional, images[image], own).float() / 255
         for position in order:
@@ -112,17 +112,17 @@ def test_colour_changes_follow_their_order(functional: Any, images: Tensor, orde
 
 
 def test_each_image_has_values_of_its_own() -> None:
-    values = drawn(NOTEBOOK)
+    values = values_of(NOTEBOOK)
     for name, value in values.items():
         assert value.shape == (COUNT,)
         assert len(set(value.tolist())) == (2 if name == "flip" else COUNT)
 
 
 def test_batches_do_not_matter(images: Tensor) -> None:
-    values = drawn(NOTEBOOK)
-    whole = augmented(images, values, NOTEBOOK, [1, 3, 0, 2])
+    values = values_of(NOTEBOOK)
+    whole = augment(images, values, NOTEBOOK, [1, 3, 0, 2])
     for image in range(COUNT):
-        single = augmented(images[image : image + 1], alone(values, image), NOTEBOOK, [1, 3, 0, 2])
+        single = augment(images[image : image + 1], alone(values, image), NOTEBOOK, [1, 3, 0, 2])
         torch.testing.assert_close(single[0], whole[image], rtol=0, atol=1e-6)
 
 
@@ -153,12 +153,12 @@ def test_every_crop_is_possible_and_none_beyond_the_image() -> None:
 
 def test_without_changes_the_crop_stays_as_it_is(images: Tensor) -> None:
     params = AugmentParams(**NOTHING | {"crop_px": SIDE})
-    assert torch.equal(augmented(images, drawn(params), params, [0, 1, 2, 3]), images.permute(0, 3, 1, 2) / 255)
+    assert torch.equal(augment(images, values_of(params), params, [0, 1, 2, 3]), images.permute(0, 3, 1, 2) / 255)
 
 
 def test_pixels_stay_in_range(images: Tensor) -> None:
     params = AugmentParams(**NOTHING | {"rotation_degrees": 180, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5})
-    pixels = augmented(images, drawn(params), params, [0, 1, 2, 3])
+    pixels = augment(images, values_of(params), params, [0, 1, 2, 3])
     assert pixels.dtype == torch.float32
     assert pixels.shape == (COUNT, 3, CROP, CROP)
     assert pixels.min() >= 0

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fakeface.training.calibration import chosen_thresholds, fitted_temperature, tempered
+from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def drawn(seed: int, count: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+def scores(seed: int, count: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
     """Labels, and p_fake that would be true if their log-odds were divided by `temperature`."""
     rng = np.random.default_rng(seed)
     log_odds = rng.normal(0, 2, count)
@@ -18,43 +18,43 @@ def drawn(seed: int, count: int, temperature: float) -> tuple[np.ndarray, np.nda
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_the_temperature_of_scores_that_are_too_sure_or_too_shy_is_found(temperature: float) -> None:
-    labels, p_fake = drawn(0, 20_000, temperature)
-    assert fitted_temperature(labels, p_fake) == pytest.approx(temperature, rel=0.05)
+    labels, p_fake = scores(0, 20_000, temperature)
+    assert fit_temperature(labels, p_fake) == pytest.approx(temperature, rel=0.05)
 
 
 @given(seed=SEEDS)
 def test_no_temperature_on_a_grid_is_likelier(seed: int) -> None:
-    labels, p_fake = drawn(seed, 200, 2.0)
+    labels, p_fake = scores(seed, 200, 2.0)
 
     def log_loss(temperature: float) -> float:
         log_odds = np.log(p_fake / (1 - p_fake)) / temperature
         return float(np.logaddexp(0, np.where(labels == 1, -log_odds, log_odds)).mean())
 
-    best = log_loss(fitted_temperature(labels, p_fake))
+    best = log_loss(fit_temperature(labels, p_fake))
     assert all(best <= log_loss(temperature) + 1e-6 for temperature in np.geomspace(0.3, 19, 60))
 
 
 def test_certain_scores_do_no_harm() -> None:
     labels = np.array([0, 1, 0, 1])
-    assert 0.05 <= fitted_temperature(labels, np.array([0.0, 1.0, 1.0, 1.0])) <= 20.001
-    assert np.isfinite(tempered(np.array([0.0, 0.5, 1.0]), 2.0)).all()
+    assert 0.05 <= fit_temperature(labels, np.array([0.0, 1.0, 1.0, 1.0])) <= 20.001
+    assert np.isfinite(apply_temperature(np.array([0.0, 0.5, 1.0]), 2.0)).all()
 
 
 @given(seed=SEEDS, temperature=st.floats(0.1, 10))
 def test_a_temperature_keeps_the_order_and_the_verdicts_at_one_half(seed: int, temperature: float) -> None:
-    _, p_fake = drawn(seed, 50, 1.0)
-    found = tempered(p_fake, temperature)
+    _, p_fake = scores(seed, 50, 1.0)
+    found = apply_temperature(p_fake, temperature)
     assert (np.diff(found[np.argsort(p_fake)]) >= 0).all()
     assert ((found >= 0.5) == (p_fake >= 0.5)).all()
 
 
 @given(seed=SEEDS, count=st.integers(2, 60))
 def test_thresholds_are_what_a_search_over_all_finds(seed: int, count: int) -> None:
-    labels, p_fake = drawn(seed, count, 1.0)
+    labels, p_fake = scores(seed, count, 1.0)
     p_fake = p_fake.round(2)
     assume(0 < labels.sum() < count)
     real, fake = p_fake[labels == 0], p_fake[labels == 1]
-    found = chosen_thresholds(labels, p_fake)
+    found = choose_thresholds(labels, p_fake)
 
     def balanced_accuracy(threshold: float) -> float:
         return float(((fake >= threshold).mean() + (real < threshold).mean()) / 2)
@@ -68,10 +68,10 @@ def test_thresholds_are_what_a_search_over_all_finds(seed: int, count: int) -> N
 
 
 def test_of_equally_good_thresholds_the_one_nearest_to_one_half_is_taken() -> None:
-    found = chosen_thresholds(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.9, 0.95]))
+    found = choose_thresholds(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.9, 0.95]))
     assert found == {"half": 0.5, "balanced_accuracy": pytest.approx(0.65), "few_false_alarms": pytest.approx(0.65)}
 
 
 def test_a_real_image_that_is_surely_fake_is_called_so_by_no_careful_threshold() -> None:
-    found = chosen_thresholds(np.array([0, 0, 1]), np.array([1.0, 1.0, 0.4]))
+    found = choose_thresholds(np.array([0, 0, 1]), np.array([1.0, 1.0, 0.4]))
     assert found["few_false_alarms"] > 1

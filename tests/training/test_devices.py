@@ -8,7 +8,7 @@ import torch
 
 from fakeface.core.errors import ParamsError
 from fakeface.training import devices
-from fakeface.training.devices import Device, DeviceName, Precision, chosen_device, cpu_name, description, peak_memory
+from fakeface.training.devices import Device, DeviceName, Precision, cpu_name, device_tags, peak_memory, select_device
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
@@ -30,9 +30,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_auto_takes_bf16_where_the_cpu_has_it(
     machine: pytest.MonkeyPatch, capability: str, precision: Precision, where_it_is: bool, where_it_is_not: bool
 ) -> None:
-    assert chosen_device("auto", precision) == Device(CPU, where_it_is_not)
+    assert select_device("auto", precision) == Device(CPU, where_it_is_not)
     machine.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
-    assert chosen_device("auto", precision) == Device(CPU, where_it_is)
+    assert select_device("auto", precision) == Device(CPU, where_it_is)
 
 
 @pytest.mark.parametrize("bf16", [True, False])
@@ -40,12 +40,12 @@ def test_auto_takes_bf16_where_the_cpu_has_it(
 def test_auto_takes_the_gpu_where_there_is_one(machine: pytest.MonkeyPatch, asked: DeviceName, taken: str, bf16: bool) -> None:
     machine.setattr(torch.cuda, "is_available", lambda: True)
     machine.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
-    assert chosen_device(asked, "auto") == Device(torch.device(taken), bf16 and taken == "cuda")
+    assert select_device(asked, "auto") == Device(torch.device(taken), bf16 and taken == "cuda")
 
 
 def test_a_gpu_that_is_not_there_is_named(machine: pytest.MonkeyPatch) -> None:
     with pytest.raises(ParamsError, match=r"^train\.device: 'cuda': no CUDA device is visible here"):
-        chosen_device("cuda", "auto")
+        select_device("cuda", "auto")
 
 
 @pytest.mark.parametrize(("bf16", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
@@ -56,11 +56,11 @@ def test_only_the_forward_pass_is_bf16(bf16: bool, dtype: torch.dtype) -> None:
     assert layer.weight.dtype == torch.float32
 
 
-def test_description_names_what_computed() -> None:
-    told = description(Device(CPU, bf16=True))
-    assert (told["device"], told["device.type"], told["device.precision"]) == (cpu_name(), "cpu", "bf16")
-    assert told["version.torch"] == torch.__version__
-    assert all(isinstance(value, str) and value for value in told.values())
+def test_tags_name_what_computed() -> None:
+    tags = device_tags(Device(CPU, bf16=True))
+    assert (tags["device"], tags["device.type"], tags["device.precision"]) == (cpu_name(), "cpu", "bf16")
+    assert tags["version.torch"] == torch.__version__
+    assert all(isinstance(value, str) and value for value in tags.values())
 
 
 def test_cpu_name_is_the_systems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -83,8 +83,8 @@ def test_peak_memory_is_in_mib() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_is_described() -> None:
-    device = chosen_device("cuda", "auto")
-    assert description(device)["device"] == torch.cuda.get_device_name()
+    device = select_device("cuda", "auto")
+    assert device_tags(device)["device"] == torch.cuda.get_device_name()
     held = torch.zeros(2**20, device=device.torch_device)
     assert peak_memory(device)["peak_device_memory_mib"] >= held.nbytes / 2**20
 

@@ -1,293 +1,263 @@
 import time
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fakeface.core.records import ObjectiveName, Side, SplitRecord
+from fakeface.core.errors import FakefaceError, ParamsError
+from fakeface.core.records import ObjectiveName
 from fakeface.training import fit as training
-from fakeface.training.augmentation import AugmentParams
-from fakeface.training.devices import Device
-from fakeface.training.fit import Recipe, Trainer, TrainParams, learning_rate, new_optimizer
-from fakeface.training.network import ExportedClassifier, ModelParams
-from fakeface.training.packed import PackedSide
-
-CPU = Device(torch.device("cpu"), bf16=False)
-TRAIN_PX, EVAL_PX = 24, 16
-TRAIN = TrainParams(
-    seed=0,
-    optimizer="adamw",
-    lr=0.01,
-    weight_decay=0.01,
-    schedule="one_cycle",
-    label_smoothing=0.1,
-    batch_size=8,
-    epochs=3,
-    patience=3,
-    device="cpu",
-    precision="float32",
-    layout="channels_last",
+from fakeface.training.batches import SideTensors, to_pixels, to_tensors, train_batches
+from fakeface.training.checkpoint import Checkpoints
+from fakeface.training.fit import FitResult, TrainMeans, fit, new_network, predict, train_epoch, valid_epoch
+from fakeface.training.network import copy_weights
+from fakeface.training.optimization import current_learning_rate, learning_rate, new_optimizer
+from fakeface.training.recipe import MEMORY_FORMATS, Recipe
+from tests.training.tiny import (
+    CPU,
+    EVAL_PX,
+    RECIPE,
+    TRAIN,
+    TRAIN_PX,
+    KilledError,
+    RecordingLog,
+    packed_side,
+    same,
+    tiny_network,
+    with_train,
 )
-AUGMENT = AugmentParams(
-    crop_px=EVAL_PX, horizontal_flip=0.5, rotation_degrees=10, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1
-)
-RECIPE = Recipe("ce", TRAIN, AUGMENT, ModelParams(arch="tiny", weights="random"), [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
 
 
 @pytest.fixture(autouse=True)
-def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is trained here: with batch normalisation and dropout, as the real ones have them."""
-
-    def new_classifier(_: ModelParams, seed: int) -> nn.Module:
-        torch.manual_seed(seed)
-        return nn.Sequential(
-            nn.Conv2d(3, 8, 3, stride=2),
-            nn.BatchNorm2d(8),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(2),
-            nn.Flatten(),
-            nn.Dropout(0.2),
-            nn.Linear(32, 2),
-        )
-
-    monkeypatch.setattr(training, "new_classifier", new_classifier)
+def use_tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "new_classifier", tiny_network)
 
 
-def side(name: Side, count: int, px: int) -> PackedSide:
-    """Noise, the fakes brighter."""
-    rng = np.random.default_rng(count)
-    labels = np.arange(count) % 2
-    images = (rng.integers(0, 180, (count, px, px, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8)
-    unknown: dict[str, Any] = dict.fromkeys(("left_eye", "right_eye", "nose", "mouth", "luma_quantisation_sum"))
-    facts: dict[str, Any] = {
-        "sha256": "",
-        "difficulty": "",
-        "width": px,
-        "height": px,
-        "bytes": 1,
-        "subset": "",
-        "group": "",
-    } | unknown
-    records = [SplitRecord(path=f"{row}.jpg", label=1 if row % 2 else 0, side=name, **facts) for row in range(count)]
-    return PackedSide(images, records)
+class Training:
+    """A network with its optimizer and images, to be trained epoch by epoch."""
+
+    def __init__(self, recipe: Recipe = RECIPE, train_count: int = 27, valid_count: int = 70) -> None:
+        self.recipe = recipe
+        self.train = to_tensors(packed_side("train", train_count, TRAIN_PX), CPU)
+        self.valid = to_tensors(packed_side("valid", valid_count, EVAL_PX), CPU)
+        self.network = new_network(recipe, CPU, EVAL_PX)
+        self.optimizer = new_optimizer(self.network, recipe.train)
+
+    def train_epoch(self, epoch: int) -> TrainMeans:
+        return train_epoch(self.network, self.optimizer, self.train, self.recipe, CPU, epoch)
+
+    def valid_epoch(self) -> tuple[float, float]:
+        return valid_epoch(self.network, self.valid, self.recipe, CPU)
+
+    def weights(self) -> dict[str, Tensor]:
+        return copy_weights(self.network)
+
+    def batches(self, epoch: int) -> list[SideTensors]:
+        """What `train_epoch` trains on."""
+        generator = torch.Generator().manual_seed(self.recipe.train.seed * 1_000_003 + epoch)
+        return list(train_batches(self.train, self.recipe, CPU, generator))
 
 
-def trainer(recipe: Recipe = RECIPE, train_count: int = 27, valid_count: int = 70) -> Trainer:
-    return Trainer(recipe, CPU, side("train", train_count, TRAIN_PX), side("valid", valid_count, EVAL_PX))
-
-
-def with_train(**changes: Any) -> Recipe:
-    return replace(RECIPE, train=replace(TRAIN, **changes))
-
-
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-@given(steps=st.integers(1, 100), peak=st.floats(1e-6, 1))
-def test_one_cycle_is_torchs_to_the_last_step(steps: int, peak: float) -> None:
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps, cycle_momentum=False)
-    optimizer.step()
-    for step in range(steps):
-        expected = optimizer.param_groups[0]["lr"]
-        assert learning_rate(step, steps, peak, "one_cycle") == pytest.approx(expected, rel=1e-9, abs=1e-9 * peak)
-        if step < steps - 1:
-            schedule.step()
-
-
-@given(steps=st.integers(1, 500), peak=st.floats(1e-6, 1))
-def test_constant_is_constant(steps: int, peak: float) -> None:
-    assert {learning_rate(step, steps, peak, "constant") for step in range(steps)} == {peak}
+def run_fit(
+    recipe: Recipe = RECIPE, folder: Path | None = None, log: RecordingLog | None = None, run_name: str = "new"
+) -> FitResult:
+    """`fit` on 27 and 70 images, with checkpoints in `folder`."""
+    train, valid = packed_side("train", 27, TRAIN_PX), packed_side("valid", 70, EVAL_PX)
+    run_record = {"name": run_name, "epochs": []}
+    return fit(recipe, CPU, train, valid, Checkpoints(folder), run_record, log or RecordingLog())
 
 
 def test_a_training_goes_through_the_whole_schedule() -> None:
     """3 epochs of 4 batches: the last rate of each is that of steps 3, 7 and 11 of 12."""
-    in_training = trainer()
+    one = Training()
     for epoch in (1, 2, 3):
-        in_training.train_epoch(epoch)
-        assert in_training.last_learning_rate == learning_rate(4 * epoch - 1, 12, 0.01, "one_cycle")
-
-
-@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
-def test_optimizer_is_the_one_asked_for(name: str, kind: type[torch.optim.Optimizer]) -> None:
-    optimizer = new_optimizer(nn.Linear(2, 2), with_train(optimizer=name, lr=1e-5, weight_decay=1e-5).train)
-    assert type(optimizer) is kind
-    assert [(group["lr"], group["weight_decay"]) for group in optimizer.param_groups] == [(1e-5, 1e-5)]
-    assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
+        one.train_epoch(epoch)
+        assert current_learning_rate(one.optimizer) == learning_rate(4 * epoch - 1, 12, 0.01, "one_cycle")
 
 
 @pytest.mark.parametrize("objective", ["ce", "bce"])
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(objective: ObjectiveName) -> None:
     recipe = replace(RECIPE, objective_name=objective)
-    one, other = trainer(recipe), trainer(recipe)
-    told = [(one.train_epoch(epoch), one.valid_epoch()) for epoch in (1, 2)]
-    torch.rand(7)  # what others draw in between does not matter
+    one, other = Training(recipe), Training(recipe)
+    means = [(one.train_epoch(epoch)[:2], one.valid_epoch()) for epoch in (1, 2)]
+    torch.rand(7)  # random numbers that others draw in between do not matter
     np.random.default_rng().random(7)
-    assert told == [(other.train_epoch(epoch), other.valid_epoch()) for epoch in (1, 2)]
+    assert means == [(other.train_epoch(epoch)[:2], other.valid_epoch()) for epoch in (1, 2)]
     assert same(one.weights(), other.weights())
 
 
 def test_another_seed_gives_other_weights() -> None:
-    one, other = trainer(), trainer(with_train(seed=1))
-    for in_training in (one, other):
-        in_training.train_epoch(1)
+    one, other = Training(), Training(with_train(seed=1))
+    for training_of in (one, other):
+        training_of.train_epoch(1)
     assert not same(one.weights(), other.weights())
 
 
 def test_an_epochs_randomness_is_its_numbers_alone() -> None:
-    """With the first epoch's weights and optimiser, a new process trains the second epoch alike."""
-    first = trainer()
+    """With the first epoch's weights and optimizer, a new process trains the second epoch alike."""
+    first = Training()
     first.train_epoch(1)
-    resumed = trainer()
+    resumed = Training()
     resumed.network.load_state_dict(first.network.state_dict())
     resumed.optimizer.load_state_dict(deepcopy(first.optimizer.state_dict()))
-    assert first.train_epoch(2) == resumed.train_epoch(2)
+    assert first.train_epoch(2)[:2] == resumed.train_epoch(2)[:2]
     assert same(first.weights(), resumed.weights())
 
 
 def test_it_learns() -> None:
-    in_training = trainer(with_train(epochs=12, schedule="constant"))
-    loss_before, _ = in_training.valid_epoch()
+    one = Training(with_train(epochs=12, schedule="constant"))
+    loss_before, _ = one.valid_epoch()
     for epoch in range(1, 13):
-        in_training.train_epoch(epoch)
-    loss, accuracy = in_training.valid_epoch()
+        one.train_epoch(epoch)
+    loss, accuracy = one.valid_epoch()
     assert loss < loss_before
     assert accuracy > 0.9
 
 
-@given(count=st.integers(2, 40), batch_size=st.integers(2, 12))
-def test_batches_hold_each_row_once_and_none_is_alone(count: int, batch_size: int) -> None:
-    order = torch.randperm(count)
-    batches = training._batches(order, batch_size)
-    assert torch.equal(torch.cat(batches), order)
-    sizes = [len(batch) for batch in batches]
-    assert set(sizes[:-1]) <= {batch_size}
-    assert 2 <= sizes[-1] <= batch_size + 1
-
-
 def test_a_last_batch_of_one_can_be_trained() -> None:
     """17 images in batches of 8: batch normalisation refuses a batch of one value per channel."""
-    loss, _ = trainer(train_count=17).train_epoch(1)
-    assert np.isfinite(loss)
+    assert np.isfinite(Training(train_count=17).train_epoch(1).loss)
 
 
 def test_validation_means_are_sums_over_the_images_divided_once() -> None:
     """70 images are batches of 64 and 6: a mean of their means would weigh the last six more."""
-    judging = trainer()
-    judging.train_epoch(1)
-    loss, accuracy = judging.valid_epoch()
+    one = Training()
+    one.train_epoch(1)
+    loss, accuracy = one.valid_epoch()
     with torch.inference_mode():
-        images = judging.valid_images.permute(0, 3, 1, 2) / 255
-        mean, std = (torch.tensor(of).view(1, 3, 1, 1) for of in (RECIPE.mean, RECIPE.std))
-        logits = judging.network((images - mean) / std)
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (RECIPE.mean, RECIPE.std))
+        logits = one.network((one.valid.images.permute(0, 3, 1, 2) / 255 - mean) / std)
         losses = [
             RECIPE.objective.loss(row.unsqueeze(0), label.unsqueeze(0), TRAIN.label_smoothing).item()
-            for row, label in zip(logits, judging.valid_labels, strict=True)
+            for row, label in zip(logits, one.valid.labels, strict=True)
         ]
     assert loss == pytest.approx(sum(losses) / 70, rel=1e-5)
-    assert accuracy == (logits.argmax(dim=1) == judging.valid_labels).sum().item() / 70
+    assert accuracy == (logits.argmax(dim=1) == one.valid.labels).sum().item() / 70
 
 
-def test_train_means_are_sums_over_the_images_divided_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_means_are_sums_over_the_images_divided_once() -> None:
     """27 images are batches of 8, 8, 8 and 3."""
-    in_training = trainer()
-    told: list[tuple[int, float, float]] = []
-    real = in_training._loss
-
-    def remembering(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        loss, logits = real(images, labels)
-        told.append((len(labels), loss.item(), (logits.argmax(dim=1) == labels).sum().item()))
-        return loss, logits
-
-    monkeypatch.setattr(in_training, "_loss", remembering)
-    loss, accuracy = in_training.train_epoch(1)
-    assert [count for count, _, _ in told] == [8, 8, 8, 3]
-    assert loss == pytest.approx(sum(count * batch_loss for count, batch_loss, _ in told) / 27)
-    assert accuracy == pytest.approx(sum(correct for _, _, correct in told) / 27)
+    one = Training()
+    outputs: list[Tensor] = []
+    one.network.register_forward_hook(lambda _, __, logits: outputs.append(logits.detach()))
+    means = one.train_epoch(1)
+    labels = [batch.labels for batch in one.batches(1)]
+    assert [len(logits) for logits in outputs] == [8, 8, 8, 3]
+    pairs = list(zip(outputs, labels, strict=True))
+    losses = [len(of) * RECIPE.objective.loss(logits, of, TRAIN.label_smoothing).item() for logits, of in pairs]
+    correct = [(logits.argmax(dim=1) == of).sum().item() for logits, of in pairs]
+    assert means.loss == pytest.approx(sum(losses) / 27)
+    assert means.accuracy == pytest.approx(sum(correct) / 27)
 
 
-def test_validation_images_are_normalised_not_augmented() -> None:
-    judging = trainer(valid_count=5)
-    shown: list[Tensor] = []
-    judging.network.register_forward_pre_hook(lambda _, images: shown.append(images[0]))
-    judging.valid_epoch()
-    scaled = side("valid", 5, EVAL_PX).images.transpose(0, 3, 1, 2) / 255
-    expected = (scaled - np.reshape(RECIPE.mean, (1, 3, 1, 1))) / np.reshape(RECIPE.std, (1, 3, 1, 1))
-    np.testing.assert_allclose(torch.cat(shown).numpy(), expected, atol=1e-5)
+def test_the_network_is_trained_on_the_epochs_batches() -> None:
+    one = Training()
+    inputs: list[Tensor] = []
+    one.network.register_forward_pre_hook(lambda _, images: inputs.append(images[0]))
+    one.train_epoch(2)
+    assert all(torch.equal(images, batch.images) for images, batch in zip(inputs, one.batches(2), strict=True))
 
 
-def test_weights_are_a_copy() -> None:
-    in_training = trainer()
-    before = in_training.weights()
-    in_training.train_epoch(1)
-    assert not same(before, in_training.weights())
-
-
-def test_a_recipe_as_json_holds_every_parameter() -> None:
-    told = RECIPE.as_json()
-    assert told["train"]["lr"] == 0.01
-    assert told["augment"]["crop_px"] == EVAL_PX
-    assert told["model"]["arch"] == "tiny"
-    assert (told["objective_name"], told["mean"]) == ("ce", [0.5, 0.4, 0.3])
-
-
-def test_an_epochs_time_is_told_by_part() -> None:
-    in_training = trainer()
+def test_an_epochs_time_is_measured_by_part() -> None:
     started = time.perf_counter()
-    in_training.train_epoch(1)
+    seconds = Training().train_epoch(1).seconds
     elapsed_s = time.perf_counter() - started
-    assert set(in_training.train_seconds) == {"data_s", "forward_s", "backward_s"}
-    assert 0 < sum(in_training.train_seconds.values()) < elapsed_s
+    assert set(seconds) == {"data_s", "forward_s", "backward_s"}
+    assert 0 < sum(seconds.values()) < elapsed_s
 
 
-def test_validation_p_fake_is_that_of_the_exported_network() -> None:
-    in_training = trainer()
-    recipe = in_training.recipe
-    exported = ExportedClassifier(in_training.network, recipe.objective, recipe.mean, recipe.std).eval()
-    with torch.inference_mode():
-        p_fake, _ = exported(in_training.valid_images)
-    assert in_training.valid_p_fake() == pytest.approx(p_fake.double().numpy(), abs=1e-6)
+@pytest.mark.parametrize(("layout", "memory_format"), MEMORY_FORMATS.items())
+def test_weights_lie_in_memory_as_asked(layout: str, memory_format: torch.memory_format) -> None:
+    weight = new_network(with_train(layout=layout), CPU, EVAL_PX).get_parameter("0.weight")
+    assert weight.is_contiguous(memory_format=memory_format)
 
 
-@pytest.mark.parametrize(("layout", "memory_format"), training.LAYOUTS.items())
-def test_images_and_weights_lie_in_memory_as_asked(layout: str, memory_format: torch.memory_format) -> None:
-    in_training = trainer(with_train(layout=layout))
-    shown: list[Tensor] = []
-    in_training.network.register_forward_pre_hook(lambda _, images: shown.append(images[0]))
-    in_training.train_epoch(1)
-    in_training.valid_epoch()
-    weights = in_training.network.get_parameter("0.weight")
-    assert len(shown) > 2
-    assert all(of.is_contiguous(memory_format=memory_format) for of in (*shown, weights))
+@torch.inference_mode()
+def test_predicted_p_fake_is_the_networks_own() -> None:
+    one = Training()
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (RECIPE.mean, RECIPE.std))
+    p_fake = predict(one.network, one.valid, RECIPE, CPU)
+    logits = one.network.eval()((to_pixels(one.valid.images) - mean) / std)
+    assert p_fake.shape == (70,)
+    assert p_fake == pytest.approx(RECIPE.objective.p_fake(logits).double().numpy(), abs=1e-6)
 
 
-def test_how_many_are_augmented_at_a_time_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs: list[list[Tensor]] = []
-    for together in (1, 3, 100):
-        monkeypatch.setattr(training, "CACHED_IMAGES", together)
-        shown: list[Tensor] = []
-        in_training = trainer()
-        in_training.network.register_forward_pre_hook(lambda _, images, shown=shown: shown.append(images[0]))
-        in_training.train_epoch(1)
-        inputs.append(shown)
-    for others in inputs[1:]:
-        torch.testing.assert_close(others, inputs[0], rtol=0, atol=1e-5)
+@pytest.mark.parametrize("key", ["augment.crop_px", "pack.eval_px"])
+def test_a_side_that_the_network_does_not_take_is_named(key: str) -> None:
+    """A kernel of 3 takes no image of 2."""
+    crop_px, eval_px = (2, EVAL_PX) if key == "augment.crop_px" else (EVAL_PX, 2)
+    recipe = replace(RECIPE, augment=replace(RECIPE.augment, crop_px=crop_px))
+    with pytest.raises(ParamsError, match=rf"^{key}: 2: tiny takes no images of that side: "):
+        new_network(recipe, CPU, eval_px)
 
 
-def test_mapped_images_that_cannot_be_written_to_are_trained_on() -> None:
-    train, valid = side("train", 27, TRAIN_PX), side("valid", 70, EVAL_PX)
-    expected = Trainer(RECIPE, CPU, train, valid)
-    for of in (train, valid):
-        of.images.setflags(write=False)
-    mapped = Trainer(RECIPE, CPU, train, valid)
-    for one in (expected, mapped):
-        one.train_epoch(1)
-    assert same(mapped.weights(), expected.weights())
-    assert mapped.valid_epoch() == expected.valid_epoch()
+def test_fit_trains_every_epoch_and_keeps_the_weights_of_the_best() -> None:
+    one, best_weights = Training(), {}
+    log = RecordingLog()
+    result = run_fit(log=log)
+    for epoch, is_best in log.epochs:
+        train_loss, train_accuracy, _ = one.train_epoch(epoch.epoch)
+        valid_loss, valid_accuracy = one.valid_epoch()
+        assert (epoch.train_loss, epoch.train_accuracy) == (train_loss, train_accuracy)
+        assert (epoch.valid_loss, epoch.valid_accuracy) == (valid_loss, valid_accuracy)
+        assert epoch.learning_rate == current_learning_rate(one.optimizer)
+        if is_best:
+            best_weights = one.weights()
+    assert [epoch for epoch, _ in log.epochs] == result.epochs
+    assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3]
+    assert result.best == [epoch for epoch, is_best in log.epochs if is_best][-1]
+    assert same(copy_weights(result.network), best_weights)
+    assert result.valid_p_fake.tolist() == predict(result.network, one.valid, RECIPE, CPU).tolist()
+
+
+def test_fit_stops_when_patience_runs_out() -> None:
+    """At a rate of nearly zero validation soon gets no better."""
+    result = run_fit(with_train(epochs=30, patience=2, lr=1e-30))
+    assert len(result.epochs) == result.best.epoch + 2 < 30
+
+
+def test_the_run_record_holds_every_epoch_and_its_times() -> None:
+    result = run_fit()
+    for epoch, entry in zip(result.epochs, result.run_record["epochs"], strict=True):
+        assert {name: entry[name] for name in ("epoch", "valid_loss")} == {"epoch": epoch.epoch, "valid_loss": epoch.valid_loss}
+        assert entry["epoch_s"] >= entry["data_s"] + entry["forward_s"] + entry["backward_s"] + entry["valid_s"]
+        assert entry["images_per_second"] > 0
+        assert entry["logging_s"] >= 0
+
+
+@pytest.mark.parametrize("killed_after", [1, 2, 3])
+def test_a_resumed_training_ends_the_same_bit_for_bit(tmp_path: Path, killed_after: int) -> None:
+    whole = run_fit()
+    with pytest.raises(KilledError):
+        run_fit(folder=tmp_path, log=RecordingLog(killed_after), run_name="first")
+    log = RecordingLog()
+    resumed = run_fit(folder=tmp_path, log=log, run_name="second")
+    assert log.resumed_after == killed_after
+    assert [epoch.epoch for epoch, _ in log.epochs] == list(range(killed_after + 1, 4))
+    assert resumed.epochs == whole.epochs
+    assert same(copy_weights(resumed.network), copy_weights(whole.network))
+    assert resumed.valid_p_fake.tolist() == whole.valid_p_fake.tolist()
+    assert resumed.run_record["name"] == "first"
+    assert [entry["epoch"] for entry in resumed.run_record["epochs"]] == [1, 2, 3]
+
+
+def test_a_loss_that_diverges_ends_the_training_and_names_the_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exploding(*arguments: Any) -> nn.Module:
+        network = tiny_network(*arguments)
+        with torch.no_grad():
+            network.get_parameter("6.bias").fill_(torch.nan)
+        return network
+
+    monkeypatch.setattr(training, "new_classifier", exploding)
+    log = RecordingLog()
+    with pytest.raises(
+        FakefaceError, match=r"^train\.lr: 0\.01: the loss of epoch 1 became nan on train, nan on valid; expected"
+    ):
+        run_fit(folder=tmp_path, log=log)
+    assert log.epochs == []
+    assert Checkpoints(tmp_path).load() is None

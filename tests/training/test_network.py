@@ -3,24 +3,18 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-import numpy as np
-import onnxruntime
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fakeface.core.errors import FakefaceError, ParamsError
-from fakeface.core.records import OBJECTIVE_NAMES
-from fakeface.training.losses import OBJECTIVES
-from fakeface.training.network import ExportedClassifier, ModelParams, export_onnx, new_classifier, read_weights
+from fakeface.training.network import ModelParams, check_image_px, copy_weights, new_classifier, read_weights
 from fakeface.training.torchvision_ops import import_torchvision
 
 LITE0 = "efficientnet_lite0"
 SMALL = "shufflenet_v2_x0_5"
 """An architecture of torchvision that is made in a moment."""
-
-TEMPERATURE = 1.7
 
 
 def classifier(arch: str = SMALL, weights: str | Path = "random", seed: int = 0) -> nn.Module:
@@ -65,7 +59,7 @@ def test_every_layer_but_the_last_is_the_architectures_own(arch: str) -> None:
 
 
 def test_random_weights_are_those_of_the_seed() -> None:
-    torch.rand(3)  # what was drawn before does not matter
+    torch.rand(3)  # earlier random numbers do not matter
     one, other = classifier(seed=1), classifier(seed=1)
     assert same(one.state_dict(), other.state_dict())
     assert not same(one.state_dict(), classifier(seed=2).state_dict())
@@ -134,9 +128,9 @@ def test_of_weights_for_1000_classes_all_but_the_last_layer_is_taken(tmp_path: P
     torch.manual_seed(5)
     published = import_torchvision().models.get_model(SMALL, weights=None).state_dict()
     ours = classifier(weights=saved(published, tmp_path / name), seed=8).state_dict()
-    drawn = classifier(seed=8).state_dict()
+    initial = classifier(seed=8).state_dict()
     for key, value in ours.items():
-        assert torch.equal(value, drawn[key] if key in ("fc.weight", "fc.bias") else published[key])
+        assert torch.equal(value, initial[key] if key in ("fc.weight", "fc.bias") else published[key])
 
 
 def test_another_architectures_weights_are_refused(tmp_path: Path) -> None:
@@ -201,49 +195,19 @@ def test_a_hostile_file_runs_no_code(tmp_path: Path) -> None:
     assert (tmp_path / "exploded").exists(), "the bomb would have gone off"
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[ExportedClassifier, onnxruntime.InferenceSession]]:
-    """Each objective's classifier, and the file it was exported to, for images of 32 px."""
-    folder = tmp_path_factory.mktemp("exported")
-    pairs = {}
-    for objective, arch in zip(OBJECTIVE_NAMES, (LITE0, "resnet18"), strict=True):
-        network = classifier(arch, "imagenet" if arch == LITE0 else "random")
-        wrapped = ExportedClassifier(
-            network, OBJECTIVES["ce" if objective == "ce" else "bce"], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], TEMPERATURE
-        )
-        export_onnx(wrapped, 32, folder / f"{objective}.onnx")
-        session = onnxruntime.InferenceSession(folder / f"{objective}.onnx", providers=["CPUExecutionProvider"])
-        pairs[objective] = wrapped, session
-    assert sorted(path.name for path in folder.iterdir()) == ["bce.onnx", "ce.onnx"], "one file each, weights included"
-    return pairs
+def test_copied_weights_do_not_change_with_the_network() -> None:
+    network = classifier()
+    before = copy_weights(network)
+    assert same(before, network.state_dict())
+    with torch.no_grad():
+        network.get_parameter("fc.bias").add_(1)
+    assert not same(before, network.state_dict())
 
 
-@pytest.mark.parametrize("count", [1, 5])
-@pytest.mark.parametrize("objective", OBJECTIVE_NAMES)
-@torch.inference_mode()
-def test_the_exported_network_is_the_trained_one(exported: Any, objective: str, count: int) -> None:
-    wrapped, session = exported[objective]
-    photos = np.random.default_rng(count).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-    p_fake, logits = session.run(["p_fake", "logits"], {"images": photos})
-    for found, expected in zip((p_fake, logits), wrapped(torch.from_numpy(photos)), strict=True):
-        np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
-    assert (p_fake.shape, logits.shape) == ((count,), (count, 2))
-
-
-@torch.inference_mode()
-def test_the_exported_p_fake_is_calibrated_and_the_logits_are_not(exported: Any) -> None:
-    wrapped, session = exported["ce"]
-    photos = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
-    p_fake, logits = session.run(["p_fake", "logits"], {"images": photos})
-    np.testing.assert_allclose(p_fake, 1 / (1 + np.exp((logits[:, 0] - logits[:, 1]) / TEMPERATURE)), atol=1e-5)
-    pixels = torch.from_numpy(photos).permute(0, 3, 1, 2) / 255
-    np.testing.assert_allclose(logits, wrapped.network((pixels - wrapped.mean) / wrapped.std).numpy(), atol=1e-4)
-
-
-@torch.inference_mode()
-def test_the_exported_network_normalises_as_the_training_did(exported: Any) -> None:
-    wrapped, _ = exported["bce"]
-    photos = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    normalised = (photos / 255 - np.array([0.5, 0.4, 0.3])) / np.array([0.2, 0.3, 0.4])
-    logits = wrapped.network(torch.from_numpy(normalised.transpose(0, 3, 1, 2)).float())
-    torch.testing.assert_close(wrapped(torch.from_numpy(photos)), (torch.sigmoid(logits[:, 1] / TEMPERATURE), logits))
+def test_images_that_a_network_does_not_take_are_refused() -> None:
+    """vit_b_16 takes images of 224 px alone."""
+    params = ModelParams(arch="vit_b_16", weights="random")
+    network = new_classifier(params, seed=0)
+    check_image_px(network, params, "augment.crop_px", 224)
+    with pytest.raises(ParamsError, match=r"^augment\.crop_px: 96: vit_b_16 takes no images of that side: Wrong image height!"):
+        check_image_px(network, params, "augment.crop_px", 96)

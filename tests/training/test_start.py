@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-# Stops at the import of torch, as if it were not installed, and tells what its OpenMP would have read.
+# Stops at the import of torch, and prints what its OpenMP would have read.
 AS_TORCH_IS_IMPORTED = """
 import os, sys
 class Finder:

@@ -1,0 +1,89 @@
+"""Scores as `evaluate` writes them, all alike but for what a test changes."""
+
+from dataclasses import replace
+from typing import Any
+
+from fakeface.core.records import THRESHOLD_NAMES
+from fakeface.scoring.results import (
+    BASELINE_LABELS,
+    SCORE_NAMES,
+    ArgmaxScores,
+    BaselineIntervals,
+    BaselineScores,
+    Comparison,
+    Difference,
+    Interval,
+    McNemar,
+    ModelScores,
+    ModelShift,
+    PerturbedScores,
+    ReliabilityBin,
+    ScoreIntervals,
+    Scores,
+    Shift,
+    SideScores,
+    SliceScores,
+    ThresholdScores,
+    UncalibratedScores,
+)
+
+MATRIX = ((3, 1), (2, 4))
+
+
+def model(
+    accuracy: float | None = 0.75,
+    auc: float | None = 0.8,
+    accuracy_interval: Interval = (0.7, 0.8),
+    auc_interval: Interval = (0.75, 0.85),
+    **changes: Any,
+) -> ModelScores:
+    """A model with these scores on the test images."""
+    values: dict[str, Any] = dict.fromkeys(SCORE_NAMES, 0.5) | {"accuracy": accuracy, "roc_auc": auc}
+    intervals: dict[str, Any] = dict.fromkeys(SCORE_NAMES, (0.4, 0.6))
+    side = SideScores(images=300, **values)
+    point = ThresholdScores(0.5, 0.7, accuracy, accuracy, 0.6, 0.1, MATRIX)
+    scores = ModelScores(
+        temperature=1.5,
+        train=side,
+        valid=side,
+        test=side,
+        intervals=ScoreIntervals(**intervals | {"accuracy": accuracy_interval, "roc_auc": auc_interval}),
+        confusion_matrix=MATRIX,
+        thresholds=dict.fromkeys(THRESHOLD_NAMES, point),
+        uncalibrated=UncalibratedScores(0.2, 0.1),
+        reliability=[ReliabilityBin(0.2, 0.1, 30), ReliabilityBin(0.8, 0.9, 10)],
+        slices={
+            "difficulty": {"mid": SliceScores(40, 20, 0.6, 0.7, (0.6, 0.8)), "hard": SliceScores(21, 1, 0.6, None, None)},
+            "part": {},
+            "parts": {},
+            "jpeg_table": {},
+            "size": {},
+        },
+        perturbed={"jpeg_50": PerturbedScores(0.65, (0.6, 0.7), 0.6)},
+        argmax_rule=ArgmaxScores(0.55, MATRIX),
+    )
+    return replace(scores, **changes)
+
+
+def baseline(
+    accuracy: float = 0.5, auc: float = 0.5, accuracy_interval: Interval = (0.45, 0.55), auc_interval: Interval = (0.5, 0.5)
+) -> BaselineScores:
+    return BaselineScores(accuracy, auc, BaselineIntervals(accuracy_interval, auc_interval))
+
+
+def scores(ce: ModelScores | None = None, bce: ModelScores | None = None, **changes: Any) -> Scores:
+    shift = ModelShift(0.7, 0.7, 0.75)
+    made = Scores(
+        data="sample",
+        pairs_across_sides=0,
+        test_images=1300,
+        test_groups=245,
+        resamples=1000,
+        threshold="half",
+        ce=ce or model(),
+        bce=bce or model(),
+        baselines=dict.fromkeys(BASELINE_LABELS, baseline()),
+        comparison=Comparison(Difference(0.0, (0.0, 0.0)), Difference(0.0, (0.0, 0.0)), McNemar(0, 0, 1.0), "They are level."),
+        shift=Shift({"train": 0.5, "valid": 0.5, "test": 0.5}, shift, shift, "Valid has the same mix."),
+    )
+    return replace(made, **changes)

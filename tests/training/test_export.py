@@ -1,0 +1,111 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fakeface.core.errors import FakefaceError
+from fakeface.core.files import read_json
+from fakeface.core.records import OBJECTIVE_NAMES
+from fakeface.detector import load_detector
+from fakeface.training import fit as training
+from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
+from fakeface.training.checkpoint import Checkpoints
+from fakeface.training.export import ExportedClassifier, check_export, export_onnx, write_model
+from fakeface.training.fit import FitResult, fit
+from fakeface.training.losses import OBJECTIVES
+from fakeface.training.network import ModelParams, copy_weights, new_classifier
+from tests.training.tiny import CPU, EVAL_PX, RECIPE, TRAIN_PX, RecordingLog, packed_side, same, tiny_network
+
+LITE0 = "efficientnet_lite0"
+TEMPERATURE = 1.7
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[ExportedClassifier, onnxruntime.InferenceSession]]:
+    """Each objective's classifier, and the file it was exported to, for images of 32 px."""
+    folder = tmp_path_factory.mktemp("exported")
+    pairs: dict[str, tuple[ExportedClassifier, onnxruntime.InferenceSession]] = {}
+    for objective, arch in zip(OBJECTIVE_NAMES, (LITE0, "resnet18"), strict=True):
+        network = new_classifier(ModelParams(arch=arch, weights="imagenet" if arch == LITE0 else "random"), seed=0)
+        wrapped = ExportedClassifier(network, OBJECTIVES[objective], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], TEMPERATURE)
+        export_onnx(wrapped, 32, folder / f"{objective}.onnx")
+        session = onnxruntime.InferenceSession(folder / f"{objective}.onnx", providers=["CPUExecutionProvider"])
+        pairs[objective] = wrapped, session
+    assert sorted(path.name for path in folder.iterdir()) == ["bce.onnx", "ce.onnx"], "one file each, weights included"
+    return pairs
+
+
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("objective", OBJECTIVE_NAMES)
+@torch.inference_mode()
+def test_the_exported_network_is_the_trained_one(exported: Any, objective: str, count: int) -> None:
+    wrapped, session = exported[objective]
+    photos = np.random.default_rng(count).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    p_fake, logits = session.run(["p_fake", "logits"], {"images": photos})
+    for found, expected in zip((p_fake, logits), wrapped(torch.from_numpy(photos)), strict=True):
+        np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
+    assert (p_fake.shape, logits.shape) == ((count,), (count, 2))
+
+
+@torch.inference_mode()
+def test_the_exported_p_fake_is_calibrated_and_the_logits_are_not(exported: Any) -> None:
+    wrapped, session = exported["ce"]
+    photos = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    p_fake, logits = session.run(["p_fake", "logits"], {"images": photos})
+    np.testing.assert_allclose(p_fake, 1 / (1 + np.exp((logits[:, 0] - logits[:, 1]) / TEMPERATURE)), atol=1e-5)
+    pixels = torch.from_numpy(photos).permute(0, 3, 1, 2) / 255
+    np.testing.assert_allclose(logits, wrapped.network((pixels - wrapped.mean) / wrapped.std).numpy(), atol=1e-4)
+
+
+@torch.inference_mode()
+def test_the_exported_network_normalises_as_the_training_did(exported: Any) -> None:
+    wrapped, _ = exported["bce"]
+    photos = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    normalised = (photos / 255 - np.array([0.5, 0.4, 0.3])) / np.array([0.2, 0.3, 0.4])
+    logits = wrapped.network(torch.from_numpy(normalised.transpose(0, 3, 1, 2)).float())
+    torch.testing.assert_close(wrapped(torch.from_numpy(photos)), (torch.sigmoid(logits[:, 1] / TEMPERATURE), logits))
+
+
+@pytest.fixture
+def result(monkeypatch: pytest.MonkeyPatch) -> FitResult:
+    monkeypatch.setattr(training, "new_classifier", tiny_network)
+    train, valid = packed_side("train", 27, TRAIN_PX), packed_side("valid", 30, EVAL_PX)
+    return fit(RECIPE, CPU, train, valid, Checkpoints(None), {"epochs": []}, RecordingLog())
+
+
+def test_the_model_folder_holds_the_calibrated_model_of_the_best_epoch(result: FitResult, tmp_path: Path) -> None:
+    valid = packed_side("valid", 30, EVAL_PX)
+    weights = copy_weights(result.network)
+    write_model(tmp_path / "models/ce", result, RECIPE, valid, is_sample=True)
+    names = sorted(path.name for path in (tmp_path / "models/ce").iterdir())
+    assert names == ["model.json", "network.onnx", "run.json", "weights.safetensors"]
+    assert same(load_file(tmp_path / "models/ce/weights.safetensors"), weights)
+    assert read_json(tmp_path / "models/ce/run.json") == result.run_record
+    card = read_json(tmp_path / "models/ce/model.json")
+    temperature = fit_temperature(valid.labels, result.valid_p_fake)
+    p_fake = apply_temperature(result.valid_p_fake, temperature)
+    assert card == {
+        "objective": "ce",
+        "arch": "tiny",
+        "image_px": EVAL_PX,
+        "is_sample": True,
+        "mean": RECIPE.mean,
+        "std": RECIPE.std,
+        "best_epoch": result.best.epoch,
+        "temperature": temperature,
+        "thresholds": choose_thresholds(valid.labels, p_fake),
+    }
+    exported, _ = load_detector(tmp_path / "models/ce").scores(valid.images)
+    assert exported == pytest.approx(p_fake, abs=1e-5)
+
+
+def test_an_exported_network_that_differs_from_the_trained_one_is_refused(result: FitResult, tmp_path: Path) -> None:
+    valid = packed_side("valid", 30, EVAL_PX)
+    write_model(tmp_path, result, RECIPE, valid, is_sample=True)
+    classifier = ExportedClassifier(result.network, RECIPE.objective, RECIPE.mean, RECIPE.std, temperature=9.0).eval()
+    with pytest.raises(FakefaceError, match=r"network\.onnx: p_fake differs by .* expected at most 0\.0001$"):
+        check_export(classifier, valid.images[:8], tmp_path)

@@ -1,0 +1,13 @@
+from tests.training.tiny import EVAL_PX, RECIPE
+
+
+def test_a_recipe_as_json_holds_every_parameter() -> None:
+    values = RECIPE.as_json()
+    assert values["train"]["lr"] == 0.01
+    assert values["augment"]["crop_px"] == EVAL_PX
+    assert values["model"]["arch"] == "tiny"
+    assert (values["objective_name"], values["mean"]) == ("ce", [0.5, 0.4, 0.3])
+
+
+def test_the_objective_is_the_one_named() -> None:
+    assert RECIPE.objective.name == "ce"
