@@ -1,0 +1,177 @@
+"""The store of the runs: MLFLOW_TRACKING_URI, or else the checkout's own mlflow.db."""
+
+import hashlib
+import logging
+import os
+import re
+import sqlite3
+import sys
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from filelock import FileLock
+
+from fakeface.tracking.records import repository
+from fakeface.tracking.redaction import redacted
+from fakeface.tracking.relocation import (
+    BUSY_TIMEOUT_S,
+    NAME,
+    artifact_root,
+    own_database,
+    relocate_own_database,
+)
+
+LOCK_TIMEOUT_S = 60.0
+"""Longer than another process takes to make a new database; it holds the lock for nothing else."""
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
+"""MLflow's own, where the user has not set them: quiet, and a request to a dead server ends within 20 s."""
+_SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(?P<file>[^?]*)\??(?P<query>.*)", re.DOTALL)
+_SERVERS = ("http", "https", "databricks", "databricks-uc", "uc", "mlflow-artifacts")
+
+
+def store_uri() -> str:
+    """Where runs are logged to; a relative place is one in the user's checkout, also in a temporary copy of it."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+    if not uri:
+        return _sqlite_uri(own_database())
+    if match := _SQLITE.fullmatch(uri):
+        path = sqlite_file(uri)
+        return uri if path is None or _is_absolute(match["file"]) else _sqlite_uri(path, match["query"])
+    parts = urlsplit(uri)
+    if uri in _SERVERS or parts.scheme not in ("", "file"):
+        return uri
+    is_relative = not parts.path.startswith("/") or parts.netloc == "."
+    if not is_relative:
+        return uri
+    path = unquote(parts.path).lstrip("/") if parts.scheme else uri
+    return (repository() / path).as_uri()
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite store; None for another store, or one in memory."""
+    match = _SQLITE.fullmatch(uri)
+    if not match or match["file"] in ("", ":memory:"):
+        return None
+    name = match["file"]
+    if name.startswith("file:"):
+        name = unquote(urlsplit(name).path, errors="surrogateescape")
+    return repository() / name
+
+
+def _is_absolute(sqlite_name: str) -> bool:
+    return sqlite_name.removeprefix("file:").startswith("/")
+
+
+def _sqlite_uri(path: Path, query: str = "") -> str:
+    """For any name of a folder: SQLAlchemy cuts a plain path at its first `?`, and MLflow makes folders for what it sees there."""
+    options = "&".join(filter(None, ("uri=true", query.replace("uri=true", "").strip("&"))))
+    return f"sqlite+pysqlite:///{path.as_uri()}?{options}"
+
+
+def is_database(uri: str) -> bool:
+    """Whether MLflow opens the store itself, instead of asking a server."""
+    return urlsplit(uri).scheme.partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
+
+
+def described(uri: str) -> str:
+    """The store in words, without credentials."""
+    path = sqlite_file(uri)
+    return redacted(uri if path is None else str(path))
+
+
+def probe(uri: str) -> None:
+    """Find out in seconds whether an SQLite store can be written: MLflow itself tries for minutes. Other stores: nothing."""
+    path = sqlite_file(uri)
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("ROLLBACK")
+
+
+def store_lock(uri: str) -> AbstractContextManager[Any]:
+    """To be held while a database is made or moved: concurrent first connections crash in its migration.
+
+    Each database has a lock of its own, so that nobody waits for a database of others; a server looks after its own.
+    """
+    if not is_database(uri):
+        return nullcontext()
+    path = sqlite_file(uri)
+    own_lock = repository() / f".mlflow-{hashlib.sha256(uri.encode()).hexdigest()[:8]}.lock"
+    return FileLock(own_lock if path is None else path.with_name(f"{path.name}.lock"), LOCK_TIMEOUT_S)
+
+
+def prepare_own_database() -> None:
+    """Let `mlflow ui` find the artifacts of a checkout that was moved."""
+    with store_lock(_sqlite_uri(own_database())):
+        relocate_own_database()
+
+
+def import_mlflow(uri: str) -> Any:
+    """MLflow, quiet, on this store."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    import mlflow
+    import mlflow.onnx
+
+    for handler in logging.getLogger("mlflow").handlers:
+        handler.addFilter(_without_credentials)
+    return mlflow
+
+
+def _without_credentials(record: logging.LogRecord) -> bool:
+    """A filter that lets every message pass, redacted."""
+    record.msg, record.args = redacted(record.getMessage()), None
+    return True
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store."""
+
+    mlflow: Any
+    client: Any
+    experiment_id: str
+
+
+def open_store(uri: str) -> Store:
+    """Open a store, which is made on first use, and the experiment in it."""
+    mlflow = import_mlflow(uri)
+    path = sqlite_file(uri)
+    with store_lock(uri):
+        if path is not None and path.resolve() == own_database().resolve():
+            relocate_own_database()
+        if is_database(uri):
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            SqlAlchemyStore(uri, artifact_root().as_uri())
+        client = mlflow.MlflowClient(uri)
+        return Store(mlflow, client, _experiment_id(mlflow, client, artifact_root().as_uri() if is_database(uri) else None))
+
+
+def _experiment_id(mlflow: Any, client: Any, artifact_location: str | None) -> str:
+    """The experiment, made on first use, and brought back where it was deleted."""
+    experiment = client.get_experiment_by_name(NAME)
+    if experiment is None:
+        try:
+            return str(client.create_experiment(NAME, artifact_location))
+        except mlflow.MlflowException:
+            experiment = client.get_experiment_by_name(NAME)  # another process was faster
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+        print(f"note: the deleted MLflow experiment {NAME} is restored, as there is something to log to it", file=sys.stderr)
+    return str(experiment.experiment_id)
