@@ -5,7 +5,6 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from functools import cache
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -34,17 +33,17 @@ def is_transient(error: BaseException) -> bool:
 
 
 class Contact:
-    """The one thread of this process that talks to a store. After the first failure it does nothing more.
+    """A thread that talks to the store which the environment names. After the first failure it does nothing more.
 
     `remedy` of a failed job says what logs it later: it is told only where that may help.
     """
 
-    def __init__(self, uri: str) -> None:
-        self.uri = uri
+    def __init__(self) -> None:
         self.has_failed = False
+        self._uri = ""
         self._store: Store | None = None
         self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
-        self._is_local = sqlite_file(uri) is not None
+        self._is_local = False
         threading.Thread(target=self._work, name="MLflow", daemon=True).start()
 
     def do(self, job: Callable[[Store], T], remedy: str, *, is_long: bool = False) -> T | None:
@@ -52,7 +51,7 @@ class Contact:
         if self.has_failed:
             return None
         try:
-            import_mlflow(self.uri)  # takes seconds that are not the store's
+            self._find_store()
             if self._store is None or is_long:
                 self._wait_for(self._touch, TOUCH_LIMIT_S)
             return self._wait_for(lambda: job(self._open()), LONG_LIMIT_S if is_long or self._is_local else SHORT_LIMIT_S)
@@ -60,19 +59,29 @@ class Contact:
             self.has_failed = True
             reason = redacted(" ".join(str(error).split()) or type(error).__name__)[:300]
             hope = f"; {remedy}" if is_transient(error) else ""
-            print(f"warning: MLflow at {described(self.uri)}: {reason}{hope}", file=sys.stderr)
+            print(f"warning: MLflow{self._place()}: {reason}{hope}", file=sys.stderr)
             return None
+
+    def _find_store(self) -> None:
+        """Import MLflow, which takes seconds that are not the store's."""
+        if not self._uri:
+            self._uri = store_uri()
+            self._is_local = sqlite_file(self._uri) is not None
+            import_mlflow(self._uri)
+
+    def _place(self) -> str:
+        return f" at {described(self._uri)}" if self._uri else ""
 
     def _touch(self) -> None:
         """Fails soon where the store cannot be used; a new local database is made later, which takes its time."""
-        probe(self.uri)
+        probe(self._uri)
         if not self._is_local:
             store = self._open()
             store.client.get_experiment(store.experiment_id)
 
     def _open(self) -> Store:
         if self._store is None:
-            self._store = open_store(self.uri)
+            self._store = open_store(self._uri)
         return self._store
 
     def _wait_for(self, action: Callable[[], T], limit_s: float) -> T:
@@ -80,7 +89,7 @@ class Contact:
         self._jobs.put((action, future))
         if wait([future], min(NOTICE_S, limit_s)).not_done:
             if not self._is_local:
-                print(f"MLflow at {described(self.uri)} is slow to answer; waiting at most {limit_s:.0f} s", file=sys.stderr)
+                print(f"MLflow{self._place()} is slow to answer; waiting at most {limit_s:.0f} s", file=sys.stderr)
             if wait([future], limit_s - NOTICE_S).not_done:
                 raise TimeoutError(f"no answer within {limit_s:.0f} s")
         return future.result()
@@ -92,13 +101,3 @@ class Contact:
                 future.set_result(action())
             except BaseException as error:  # noqa: BLE001 - raised where the job was given
                 future.set_exception(error)
-
-
-@cache
-def contact_with(uri: str) -> Contact:
-    return Contact(uri)
-
-
-def contact() -> Contact:
-    """With the store that the environment names."""
-    return contact_with(store_uri())

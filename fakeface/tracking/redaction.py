@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus
 
 HIDDEN = "***"
-SECRET_NAME = (
+SENSITIVE_NAME = (
     r"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|token|secret|signature|credential|(?:api|access|private)[_-]?key)[\w.-]*|sig"
 )
 STORE_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
@@ -16,7 +16,7 @@ MIN_SECRET_LENGTH = 4
 """Anything shorter is found in any text; in a URL it is hidden all the same."""
 
 _USER_OF_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/+)[^\s/?#]*@")  # one slash is what a path makes of two
-_ASSIGNMENT = re.compile(rf"\b({SECRET_NAME})(=|%3D)[^\s&'\",;)]+", re.IGNORECASE)
+_ASSIGNMENT = re.compile(rf"\b({SENSITIVE_NAME})(=|%3D)[^\s&'\",;)]+", re.IGNORECASE)
 _AUTHORIZATION = re.compile(r"(Authorization\W{1,4}\w+\s+)[^\s'\"]+", re.IGNORECASE)
 _STORE_USER = re.compile(r"[^:/]+:/+(?:([^:@]*):)?(.*)@")
 
@@ -49,11 +49,11 @@ def _secrets_in_environment() -> Iterator[tuple[str, str]]:
     """User, where there is one, and secret."""
     user = os.environ.get("MLFLOW_TRACKING_USERNAME", "")
     for name, value in os.environ.items():
-        if re.fullmatch(SECRET_NAME, name, re.IGNORECASE) and not value.startswith("/"):  # not the file that holds it
+        if re.fullmatch(SENSITIVE_NAME, name, re.IGNORECASE) and not value.startswith("/"):  # not the file that holds it
             yield user, value
     for uri in filter(None, map(os.environ.get, STORE_VARIABLES)):
         if match := _STORE_USER.match(uri):
             yield match[1] or "", match[2]
         for name, value in parse_qsl(uri.partition("?")[2]):
-            if re.fullmatch(SECRET_NAME, name, re.IGNORECASE):
+            if re.fullmatch(SENSITIVE_NAME, name, re.IGNORECASE):
                 yield user, value

@@ -8,14 +8,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from fakeface.core.files import read_json, read_rows, sha256_of
 from fakeface.core.records import LABEL_NAMES, SplitRecord
 from fakeface.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE
-from fakeface.tracking.contact import Contact, contact
+from fakeface.tracking.contact import Contact
 from fakeface.tracking.records import RunRecord
 from fakeface.tracking.redaction import redacted_values
 from fakeface.tracking.store import Store
@@ -38,7 +38,7 @@ class LiveRun:
     def start(self, run_record: RunRecord, split: Path) -> None:
         """Start the run of this record, or go on with it, with system metrics."""
         self.run_record = run_record
-        self._contact = contact()
+        self._contact = Contact()
         self.run_id = self._contact.do(partial(_start, run_record=run_record, split=split), AFTER_TRAINING)
 
     def log_epochs(self) -> None:
@@ -92,7 +92,13 @@ def publish_evaluation(
         for file in files:
             store.client.log_artifact(run_id, str(file), "evaluation")
 
-    contact().do(publish, AFTER_REPORT, is_long=True)
+    _contact_of_reports().do(publish, AFTER_REPORT, is_long=True)
+
+
+@cache
+def _contact_of_reports() -> Contact:
+    """One for both models, so that a dead store is waited for once."""
+    return Contact()
 
 
 def _start(store: Store, run_record: RunRecord, split: Path) -> str:

@@ -3,14 +3,13 @@
 import hashlib
 import logging
 import os
-import re
 import sqlite3
 import sys
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from filelock import FileLock
 
@@ -35,8 +34,6 @@ SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
 }
 """MLflow's own, where the user has not set them: quiet, and a request to a dead server ends within 20 s."""
-_SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(?P<file>[^?]*)\??(?P<query>.*)", re.DOTALL)
-_SERVERS = ("http", "https", "databricks", "databricks-uc", "uc", "mlflow-artifacts")
 
 
 def store_uri() -> str:
@@ -44,38 +41,33 @@ def store_uri() -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     if not uri:
         return _sqlite_uri(own_database())
-    if match := _SQLITE.fullmatch(uri):
-        path = sqlite_file(uri)
-        return uri if path is None or _is_absolute(match["file"]) else _sqlite_uri(path, match["query"])
+    if (path := sqlite_file(uri)) is not None:
+        return _sqlite_uri(path, uri.partition("?")[2])
     parts = urlsplit(uri)
-    if uri in _SERVERS or parts.scheme not in ("", "file"):
+    is_local = parts.scheme in ("", "file") and uri not in ("databricks", "databricks-uc", "uc")
+    if not is_local or (parts.path.startswith("/") and parts.netloc != "."):
         return uri
-    is_relative = not parts.path.startswith("/") or parts.netloc == "."
-    if not is_relative:
-        return uri
-    path = unquote(parts.path).lstrip("/") if parts.scheme else uri
-    return (repository() / path).as_uri()
+    return (repository() / (unquote(parts.path).lstrip("/") if parts.scheme else uri)).as_uri()
 
 
 def sqlite_file(uri: str) -> Path | None:
     """The file of an SQLite store; None for another store, or one in memory."""
-    match = _SQLITE.fullmatch(uri)
-    if not match or match["file"] in ("", ":memory:"):
+    if not uri.startswith("sqlite"):
         return None
-    name = match["file"]
+    from sqlalchemy.engine import make_url
+
+    name = make_url(uri).database or ":memory:"
     if name.startswith("file:"):
-        name = unquote(urlsplit(name).path, errors="surrogateescape")
-    return repository() / name
-
-
-def _is_absolute(sqlite_name: str) -> bool:
-    return sqlite_name.removeprefix("file:").startswith("/")
+        name = unquote(urlsplit(name).path)
+    return None if name == ":memory:" else repository() / name
 
 
 def _sqlite_uri(path: Path, query: str = "") -> str:
-    """For any name of a folder: SQLAlchemy cuts a plain path at its first `?`, and MLflow makes folders for what it sees there."""
-    options = "&".join(filter(None, ("uri=true", query.replace("uri=true", "").strip("&"))))
-    return f"sqlite+pysqlite:///{path.as_uri()}?{options}"
+    """The driver is named because MLflow makes folders of what it finds after a plain `sqlite:///`, escaped or not."""
+    from sqlalchemy.engine import URL
+
+    options = {name: value for name, value in parse_qsl(query) if name != "uri"}
+    return URL.create("sqlite+pysqlite", database=str(path), query=options).render_as_string(hide_password=False)
 
 
 def is_database(uri: str) -> bool:
