@@ -93,8 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         choices=THRESHOLD_NAMES,
         help="from which p_fake on a photo is called fake. half: 0.5; balanced_accuracy: the one with the best balanced "
-        "accuracy on the validation images; few_false_alarms: the lowest by which at most 5 %% of the real ones among those are called "
-        "fake (default: `threshold` of params.yaml, half where there is no such file)",
+        "accuracy on the validation images; few_false_alarms: the lowest by which at most 5 %% of the real ones among those "
+        "are called fake (default: `threshold` of params.yaml, half where there is no such file)",
     )
     parser.add_argument(
         "--params", type=Path, metavar="PATH", help=f"YAML to read `threshold` from (default: {PARAMS}, where it is there)"
