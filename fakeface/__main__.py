@@ -2,7 +2,7 @@
 
 Examples:
   fakeface predict photo.jpg                       both models' verdict on a photo
-  fakeface predict --json *.jpg > verdicts.jsonl   the same of many photos, a JSON object per line
+  fakeface predict --json folder > verdicts.jsonl  the same of all photos in a folder, a JSON object per line
   fakeface predict --figure out.png *.jpg          and a picture of the photos with their verdicts
   fakeface scores                                  how good the models are, after `dvc repro`
   fakeface folds                                   mean and spread over the folds of a cross-validation

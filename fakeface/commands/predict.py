@@ -26,7 +26,7 @@ from fakeface.core.files import check_replaceable
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.params import load_params
 from fakeface.core.records import LABEL_NAMES, THRESHOLD_NAMES, ThresholdName
-from fakeface.detector import Detector, load_detectors, score_image
+from fakeface.detector import CARD_FILE, Detector, load_detectors, score_image
 from fakeface.photos.folders import contents_of
 from fakeface.photos.images import ImageError, Pixels, fit, read_image
 
@@ -92,9 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         choices=THRESHOLD_NAMES,
-        help="call a photo fake from p_fake 0.5 (half); from the p_fake with the best balanced accuracy on the validation "
-        "images; or from the lowest with which at most 5 %% of the real ones among those are called fake (default: "
-        "`threshold` of params.yaml, half where there is no such file)",
+        help="from which p_fake on a photo is called fake. half: 0.5; balanced_accuracy: the one with the best balanced "
+        "accuracy on the validation images; few_false_alarms: the lowest by which at most 5 %% of the real ones among those "
+        "are called fake (default: `threshold` of params.yaml, half where there is no such file)",
     )
     parser.add_argument(
         "--params", type=Path, metavar="PATH", help=f"YAML to read `threshold` from (default: {PARAMS}, where it is there)"
@@ -122,6 +122,9 @@ def run(
     single = len(photos) == 1
     # All cores judge one photo together; of more, each core judges its own.
     detectors = load_detectors(models, threads=None if single else 1)
+    for objective, detector in detectors.items():
+        if threshold not in detector.thresholds:
+            raise FakefaceError(f"{models / objective / CARD_FILE}: thresholds.{threshold}: missing")
     if any(detector.is_sample for detector in detectors.values()):
         tell("note", "these models learned from the drawn sample; on a real photo their verdict means nothing")
 

@@ -314,6 +314,15 @@ def test_a_model_in_the_others_place_is_named(command: Command, models: Path, ph
     assert outcome == Outcome(1, "", f"error: {tmp_path}/models/bce/{CARD_FILE}: objective: 'ce': expected 'bce'\n")
 
 
+def test_a_model_without_the_threshold_is_named(command: Command, models: Path, photos: list[Path], tmp_path: Path) -> None:
+    """As an older version leaves it."""
+    card = Path(shutil.copytree(models, tmp_path / "models")) / "bce" / CARD_FILE
+    write_json(card, read_json(card) | {"thresholds": {"half": 0.5}})
+    assert command(predict, "--models", tmp_path / "models", *photos).status == 0
+    outcome = command(predict, "--models", tmp_path / "models", "--threshold", "few_false_alarms", *photos)
+    assert outcome == Outcome(1, "", f"error: {card}: thresholds.few_false_alarms: missing\n")
+
+
 def test_without_a_photo_the_usage_is_shown(command: Command) -> None:
     outcome = command(predict)
     assert (outcome.status, outcome.out) == (2, "")

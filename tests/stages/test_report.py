@@ -208,6 +208,14 @@ def test_any_file_name_is_only_a_name(reported: Reporter) -> None:
         assert name.replace("/", "∕") in page.text
 
 
+def test_a_name_does_not_turn_the_text_around_it(reported: Reporter) -> None:
+    """Shown from right to left, as U+202E asks for, this one would end in .jpg."""
+    rows = [replace(row, path=f"{row.path}\u202egpj.exe") for row in images()]
+    results = reported("turned", rows, skill=-3.0, params={"mistakes": 1, "thumbnails": False})
+    assert r"\u202egpj.exe" in results.page
+    assert "\u202e" not in results.page
+
+
 def test_photos_are_shown_only_where_a_parameter_says_so(reported: Reporter) -> None:
     with_photos = Page(reported("with", params={"thumbnails": True, "mistakes": 3}, skill=0.0).page)
     thumbnails = [value for value in with_photos.values("src") if value.startswith("data:image/jpeg;base64,")]
