@@ -88,7 +88,7 @@ def _drawn(options: Options) -> Path:
     root, half = options.scratch / "drawn", options.drawn_photos // 2
     wanted = sample.SampleParams(seed=0, image_px=DRAWN_PX, training_real=half, training_fake=half, test_real=1, test_fake=3)
     if not root.exists():
-        sample.run(root, wanted, workers=os.cpu_count() or 1)
+        sample.run(sample.Paths(root), wanted, workers=os.cpu_count() or 1)
     return root
 
 

@@ -1,1 +1,1 @@
-"""The sample of face-like photos and composites that the project draws itself."""
+"""The drawn sample: face-like photos and composites of them, rendered from random traits."""

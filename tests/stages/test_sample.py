@@ -1,5 +1,6 @@
-"""The embedded sample: its names and folders, that its seed decides all of it, and that it is whole or not there."""
+"""The drawn sample: its names and folders, that its seed decides all of it, and that it is whole or not there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from PIL import Image
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import sha256_of
 from stages import sample
-from stages.sample import Order, SampleParams, drawn, orders, run
+from stages.sample import Paths, PhotoSpec, SampleParams, photo_of, photo_specs, run
 from tests.conftest import ROOT
+from tests.processors import OLDEST, PROCESSORS, needs_wide_instructions
 
 SMALL = SampleParams(seed=3, image_px=64, training_real=3, training_fake=5, test_real=2, test_fake=3)
 LARGE = SampleParams(seed=0, image_px=160, training_real=50, training_fake=50, test_real=20, test_fake=45)
@@ -28,38 +30,38 @@ def hashes(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def drawn_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn") / "sample"
-    run(folder, SMALL, workers=1)
+    run(Paths(folder), SMALL, workers=1)
     return folder
 
 
 def test_names_counts_and_sides() -> None:
-    made = orders(LARGE)
-    assert all(NAME.fullmatch(order.path) for order in made)
-    folders = Counter(order.path.rpartition("/")[0] for order in made)
+    specs = photo_specs(LARGE)
+    assert all(NAME.fullmatch(spec.path) for spec in specs)
+    folders = Counter(spec.path.rpartition("/")[0] for spec in specs)
     assert folders == {"training/real": 50, "training/fake": 50, "test/real": 20, "test/fake": 45}
-    assert Counter(order.difficulty for order in made if order.path.startswith("test/fake")) == {
+    assert Counter(spec.difficulty for spec in specs if spec.path.startswith("test/fake")) == {
         "easy": 15,
         "mid": 15,
         "hard": 15,
     }
-    numbers = [re.sub(r"_[01]{4}\.jpg$", "", order.path.rpartition("/")[2]) for order in made]
-    assert len(set(numbers)) == len(made), "a number is used once, also across training and test"
-    assert all(f"_{order.bits}.jpg" in order.path for order in made if order.bits)
+    numbers = [re.sub(r"_[01]{4}\.jpg$", "", spec.path.rpartition("/")[2]) for spec in specs]
+    assert len(set(numbers)) == len(specs), "a number is used once, also across training and test"
+    assert all(f"_{spec.bits}.jpg" in spec.path for spec in specs if spec.bits)
 
 
 def test_every_pattern_of_bits_occurs_as_often_as_any_other() -> None:
-    counts = Counter(order.bits for order in orders(LARGE) if order.path.startswith("test/fake"))
+    counts = Counter(spec.bits for spec in photo_specs(LARGE) if spec.path.startswith("test/fake"))
     assert len(counts) == 15
     assert set(counts.values()) == {3}
 
 
 def test_no_two_photos_share_a_seed() -> None:
-    states = {tuple(order.seed.generate_state(4)) for order in orders(LARGE)}
-    assert len(states) == len(orders(LARGE))
+    states = {tuple(spec.seed.generate_state(4)) for spec in photo_specs(LARGE)}
+    assert len(states) == len(photo_specs(LARGE))
 
 
-def test_the_folder_holds_what_was_ordered(drawn_sample: Path) -> None:
-    assert sorted(hashes(drawn_sample)) == sorted(order.path for order in orders(SMALL))
+def test_the_folder_holds_the_specified_photos(drawn_sample: Path) -> None:
+    assert sorted(hashes(drawn_sample)) == sorted(spec.path for spec in photo_specs(SMALL))
     assert sorted(path.name for path in drawn_sample.parent.iterdir()) == ["sample"]
     tables = set()
     for path in drawn_sample.rglob("*.jpg"):
@@ -70,36 +72,68 @@ def test_the_folder_holds_what_was_ordered(drawn_sample: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(drawn_sample: Path, tmp_path: Path) -> None:
-    run(tmp_path / "again", SMALL, workers=2)
+    run(Paths(tmp_path / "again"), SMALL, workers=2)
     assert hashes(tmp_path / "again") == hashes(drawn_sample)
 
 
 def test_another_seed_gives_other_photos() -> None:
-    ours, theirs = orders(SMALL), orders(SampleParams(**{**vars(SMALL), "seed": 4}))
-    assert not np.array_equal(drawn(ours[0], 64).pixels, drawn(theirs[0], 64).pixels)
+    ours, theirs = photo_specs(SMALL), photo_specs(SampleParams(**{**vars(SMALL), "seed": 4}))
+    assert not np.array_equal(photo_of(ours[0], 64).pixels, photo_of(theirs[0], 64).pixels)
 
 
 def test_only_the_named_parts_come_from_the_donor() -> None:
-    fake = next(order for order in orders(LARGE) if order.difficulty == "easy")
-    base = drawn(Order(fake.path, fake.seed), 64)
+    fake = next(spec for spec in photo_specs(LARGE) if spec.difficulty == "easy")
+    base = photo_of(PhotoSpec(fake.path, fake.seed), 64)
     for part in range(4):
         bits = "".join("1" if index == part else "0" for index in range(4))
-        changed = np.abs(drawn(Order(fake.path, fake.seed, "easy", bits), 64).pixels - base.pixels).max(axis=2) > 0
+        changed = np.abs(photo_of(PhotoSpec(fake.path, fake.seed, "easy", bits), 64).pixels - base.pixels).max(axis=0) > 0
         assert changed[base.parts[part] > 1].mean() > 0.9
         assert not changed[base.parts[part] < -1].any()
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "stages.sample", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "stages.sample", *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
+
+
+def write_params(path: Path, **changes: object) -> None:
+    lines = [f"  {name}: {value}" for name, value in (vars(SMALL) | changes).items()]
+    path.write_text("\n".join(["sample:", *lines]))
+
+
+@pytest.fixture(scope="module")
+def two_dozen(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """Parameters of a sample of photos as large as the project's, and the hashes of its files as they come here."""
+    folder = tmp_path_factory.mktemp("two_dozen")
+    write_params(folder / "params.yaml", image_px=160, training_real=9, training_fake=9)
+    done = command("--sample", folder / "sample", "--params", folder / "params.yaml")
+    assert done.returncode == 0, done.stderr
+    return folder / "params.yaml", hashes(folder / "sample")
+
+
+@needs_wide_instructions
+@pytest.mark.parametrize("environment", [*PROCESSORS.values(), OLDEST], ids=[*PROCESSORS, "all"])
+def test_the_same_bytes_whatever_the_processor(
+    two_dozen: tuple[Path, dict[str, str]], environment: dict[str, str], tmp_path: Path
+) -> None:
+    """That each environment takes effect is a test of tests/test_same_everywhere.py."""
+    params, ours = two_dozen
+    done = command("--sample", tmp_path / "sample", "--params", params, **environment)
+    assert done.returncode == 0, done.stderr
+    assert len(ours) == 23
+    assert hashes(tmp_path / "sample") == ours
 
 
 def test_a_wrong_parameter_is_named(tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
-    lines = [f"  {name}: {value}" for name, value in vars(SMALL).items() if name != "test_real"]
-    params.write_text("\n".join(["sample:", *lines, "  test_real: many"]))
-    done = command(tmp_path / "sample", "--params", params)
+    write_params(params, test_real="many")
+    done = command("--sample", tmp_path / "sample", "--params", params)
     assert done.returncode == 2
     assert done.stderr == f"error: {params}: sample.test_real: 'many': should be a valid integer\n"
     assert not (tmp_path / "sample").exists()
@@ -108,7 +142,7 @@ def test_a_wrong_parameter_is_named(tmp_path: Path) -> None:
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "holiday.jpg").write_bytes(b"precious")
-    done = command(tmp_path / "mine")
+    done = command("--sample", tmp_path / "mine")
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path / 'mine'}: is there already, and is not overwritten; remove it first\n"
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "holiday.jpg"]
@@ -116,7 +150,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_of_the_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = command(tmp_path / "file" / "sample")
+    done = command("--sample", tmp_path / "file" / "sample")
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
@@ -132,5 +166,5 @@ def test_no_half_folder_when_it_stops_midway(
 
     monkeypatch.setattr(sample, "tqdm", stopping)
     with pytest.raises(stop):
-        run(tmp_path / "sample", SMALL, workers=1)
+        run(Paths(tmp_path / "sample"), SMALL, workers=1)
     assert list(tmp_path.iterdir()) == []
