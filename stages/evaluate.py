@@ -80,7 +80,7 @@ class ReliabilityRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What the stages before `evaluate` found out; arrays are in the order of each side's `images`."""
+    """The results of the stages before `evaluate`; arrays are in the order of each side's `images`."""
 
     images: Mapping[Side, Sequence[SplitRecord]]
     predictions: Mapping[ObjectiveName, Mapping[Side, SidePredictions]]
@@ -105,7 +105,7 @@ def score_models(inputs: Inputs, threshold: ThresholdName, params: EvaluateParam
     p_fake = {objective: sides["test"].p_fake for objective, sides in predictions.items()}
     verdicts = {name: p_fake[name] >= inputs.cards[name].thresholds[threshold] for name in OBJECTIVE_NAMES}
     verdicts_at_half = {
-        objective: {side: of.p_fake >= 0.5 for side, of in sides.items()} for objective, sides in predictions.items()
+        objective: {name: side.p_fake >= 0.5 for name, side in sides.items()} for objective, sides in predictions.items()
     }
     return Scores(
         data=inputs.data,

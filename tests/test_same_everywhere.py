@@ -49,10 +49,11 @@ def library_results(environment: dict[str, str]) -> dict[str, str]:
 def hashes_of_chain(root: Path, environment: dict[str, str]) -> dict[str, str]:
     """SHA-256 of every file that the stages from `sample` to `compute_stats` leave in a checkout, by path."""
     checkout = new_checkout(root, TINY)
+    checkout.env |= environment
     committed = set(root.rglob("*"))
     for name in CHAIN:
         words = shlex.split(STAGES[NAMES.index(name)].cmd.replace("${data.root}", "data/sample"))
-        checkout.run(*words, **environment)
+        checkout.run(*words)
     outs = {path for folder in ("data", "metrics") for path in (root / folder).rglob("*") if path.is_file()} - committed
     return {str(path.relative_to(root)): sha256_of(path) for path in outs}
 

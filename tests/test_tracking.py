@@ -1,4 +1,4 @@
-"""What MLflow is told, by real trainings, to a real database and a real server, also to one that dies."""
+"""What real trainings log to MLflow: to a real database and to a real server, also to one that dies."""
 
 import os
 import shlex
@@ -47,13 +47,13 @@ def train_command(objective: str = "ce") -> list[str]:
 AFTER_TRAINING = [
     stage.cmd.replace("${data.root}", "data/sample") for stage in STAGES if stage.name in ("infer", "evaluate", "report")
 ]
-"""What dvc.yaml runs once both models are there; the last one tells MLflow."""
+"""What dvc.yaml runs once both models are there; the last one logs to MLflow."""
 
 
 def report(checkout: Checkout, **changes: str) -> None:
-    told = Checkout(checkout.root, checkout.env | changes)
+    changed = Checkout(checkout.root, checkout.env | changes)
     for command in AFTER_TRAINING:
-        told.run(*shlex.split(command))
+        changed.run(*shlex.split(command))
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def history(tracking_uri: str, run: Any, metric: str) -> list[tuple[int, float]]
 
 @pytest.fixture(scope="module")
 def trained(packed: Checkout) -> Checkout:
-    """Both trainings and their evaluation, told to the checkout's own database; they take a few seconds each."""
+    """Both trainings and their evaluation, logged to the checkout's own database; they take a few seconds each."""
     for objective in ("ce", "bce"):
         packed.run(*train_command(objective), MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL="1")
     report(packed)
@@ -152,7 +152,7 @@ def test_the_logged_model_loads_without_pickle_and_scores_the_same(trained: Chec
     assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pth", ".pt")]
 
 
-def test_a_server_named_by_mlflow_tracking_uri_is_told(packed: Checkout, tmp_path: Path) -> None:
+def test_a_server_named_by_mlflow_tracking_uri_is_logged_to(packed: Checkout, tmp_path: Path) -> None:
     with mlflow_server(tmp_path, free_port()) as uri:
         packed.run(*train_command(), MLFLOW_TRACKING_URI=uri)
         (run,) = runs_at(uri)
@@ -161,7 +161,7 @@ def test_a_server_named_by_mlflow_tracking_uri_is_told(packed: Checkout, tmp_pat
         assert run.data.tags["fakeface.complete"] == "true"
 
 
-def test_a_server_that_dies_ends_no_training_and_is_told_the_rest_later(packed: Checkout, tmp_path: Path) -> None:
+def test_a_server_that_dies_ends_no_training_and_the_rest_is_logged_later(packed: Checkout, tmp_path: Path) -> None:
     packed.run(*train_command("bce"))
     port = free_port()
     packed.set_params({"train": {"epochs": 3}})

@@ -74,8 +74,14 @@ def beside_published(scores: Scores, metrics: Path) -> list[str]:
     """A line per model with its published scores; none but for the drawn sample, and none where published/ has no scores."""
     if scores.data != "sample" or not (PUBLISHED / "scores.json").is_file():
         return []
-    own, published = (read_json(folder / "split.json").get("split_sha256") for folder in (metrics, PUBLISHED))
-    return published_lines(scores, read_scores(PUBLISHED / "scores.json"), same_split=own == published)
+    own, published = split_hash(metrics), split_hash(PUBLISHED)
+    return published_lines(scores, read_scores(PUBLISHED / "scores.json"), same_split=own is not None and own == published)
+
+
+def split_hash(metrics: Path) -> str | None:
+    """The hash of the images and their sides, None where there is no split.json."""
+    path = metrics / "split.json"
+    return str(read_json(path)["split_sha256"]) if path.is_file() else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

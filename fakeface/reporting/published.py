@@ -33,6 +33,6 @@ def _comparison(own: ModelScores, published: ModelScores) -> str:
 
 def _place(value: Score, published: Estimate) -> str:
     if value is None or published.interval is None:
-        return "undefined"
+        return "not comparable"
     low, high = published.interval
     return f"{'inside' if low <= value <= high else 'outside'} the published 95 % interval"

@@ -1,4 +1,4 @@
-"""What can be told without looking at the picture. A model that is no better may know files, not faces."""
+"""Baselines that do not look at the picture: a model that is no better may know files, not faces."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Baseline:
 
 
 def _tree() -> DecisionTreeClassifier:
-    """A tree with at most eight leaves: it tells sizes or tables apart and does not learn single files by heart."""
+    """A tree with at most eight leaves: it separates sizes or tables and does not memorise single files."""
     return DecisionTreeClassifier(max_depth=MAX_DEPTH, random_state=0)
 
 

@@ -17,7 +17,7 @@ MAX_SIZES = 4
 def slices(images: Sequence[ImageRecord], everywhere: Iterable[ImageRecord]) -> dict[DimensionName, dict[str, Mask]]:
     """Masks (N,) over the images by dimension and name; a slice without a fake of its own is left out, but not a size.
 
-    A slice of fakes holds all real images too, from which its fakes are told; a slice by size holds the images of that size.
+    A slice of fakes also holds all real images, so that it has an AUC; a slice by size holds the images of that size.
     `everywhere` are the images of all sides, whose real ones decide which JPEG table is "same".
     """
     real = np.array([image.label == REAL for image in images])

@@ -1,8 +1,8 @@
-"""Training: the loop, networks and losses, augmentation, packed images, checkpoints, calibration, devices.
+"""Training: the loop (fit) and what it uses: networks, losses, batches, checkpoints, calibration, export, devices.
 
-Importing this room, before torch, decides how torch's threads wait for each other: a thread with nothing to do stays awake
-for so many turns, then sleeps and leaves its core to whoever wants it. On an idle machine a training takes up to 5 % longer
-so than with the default, on a busy one a seventh of the time (docs/log.md).
+Importing this room, before torch, decides how torch's threads wait for each other: an idle thread stays awake for so many
+turns, then sleeps and gives up its core. Compared with the default, a training takes up to 5 % longer on an idle machine,
+and a seventh of the time on a busy one (docs/log.md).
 """
 
 import os

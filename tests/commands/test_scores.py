@@ -138,6 +138,8 @@ def test_scores_of_another_split_are_not_compared_with_the_published_ones(comman
     written(path.parents[1] / "published", PUBLISHED, split="another")
     expected = "\n\nThe published scores are of other images or another split: they cannot be compared with these.\n"
     assert command(command_scores, path).out.endswith(expected)
+    (path.parent / "split.json").unlink()
+    assert command(command_scores, path).out.endswith(expected)
 
 
 def test_scores_of_photos_are_not_compared_with_the_published_ones(command: Command, path: Path) -> None:

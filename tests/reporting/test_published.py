@@ -37,7 +37,8 @@ INTERVALS = "published 0.783 (0.733 to 0.830), 0.871 (0.830 to 0.909)"
         ),
         pytest.param(
             model(0.8, None),
-            f"cross-entropy: accuracy 0.800, AUC -; {INTERVALS}: accuracy inside the published 95 % interval, AUC undefined",
+            f"cross-entropy: accuracy 0.800, AUC -; {INTERVALS}: "
+            "accuracy inside the published 95 % interval, AUC not comparable",
             id="undefined",
         ),
     ],
@@ -53,7 +54,7 @@ def test_each_models_scores_are_held_against_the_published_intervals(own: ModelS
 
 def test_without_a_published_interval_nothing_is_claimed() -> None:
     published = scores(model(0.783, 0.871, None, None))
-    assert published_lines(scores(), published, same_split=True)[0].endswith("published 0.783, 0.871: both undefined")
+    assert published_lines(scores(), published, same_split=True)[0].endswith("published 0.783, 0.871: both not comparable")
 
 
 def test_scores_of_another_split_are_not_compared() -> None:

@@ -28,7 +28,7 @@ def scored(train: list[SplitRecord], test: list[SplitRecord]) -> dict[BaselineNa
 
 
 @pytest.mark.parametrize("tables", [(92, 190), (190, 92), (None, 92)], ids=str)
-def test_where_the_jpeg_table_tells_everything_its_row_is_perfect(tables: tuple[int | None, int | None]) -> None:
+def test_the_jpeg_header_is_perfect_where_the_classes_have_different_tables(tables: tuple[int | None, int | None]) -> None:
     found = scored(rows(20, 20, tables), rows(10, 5, tables))
     assert found["jpeg_header"] == (1.0, 1.0)
     assert found["file_size"][1] == 0.5
@@ -39,7 +39,7 @@ def test_where_the_files_are_alike_nothing_beats_chance() -> None:
     assert found == dict.fromkeys(BASELINES, (0.5, 0.5))
 
 
-def test_where_fakes_are_larger_files_their_size_tells() -> None:
+def test_the_file_size_is_perfect_where_fakes_are_larger() -> None:
     found = scored(rows(20, 20, kilobytes=(40, 80)), rows(10, 10, kilobytes=(45, 75)))
     assert found["file_size"] == (1.0, 1.0)
     assert found["jpeg_header"] == (0.5, 0.5)
@@ -50,7 +50,7 @@ def test_the_majority_is_trains() -> None:
     assert scored(rows(20, 30), rows(15, 5))["majority_class"] == (0.25, 0.5)
 
 
-def test_sizes_in_a_range_between_can_be_told() -> None:
+def test_a_range_of_sizes_in_between_can_be_separated() -> None:
     """A line, as of logistic regression, could not: fakes lie between small and large reals."""
     train = rows(20, 20, kilobytes=(10, 50)) + rows(20, 0, kilobytes=(90, 0))
     assert scored(train, train)["file_size"] == (1.0, 1.0)

@@ -75,7 +75,7 @@ def test_a_few_sizes_are_named_one_by_one_the_smallest_first() -> None:
     assert found(images)["size"] == {"50 x 50": [4], "200 x 300": [2], "300 x 200": [1], "600 x 600": [0, 3]}
 
 
-def test_many_sizes_are_told_in_thirds_of_the_number_of_pixels() -> None:
+def test_many_sizes_are_cut_into_thirds_of_the_number_of_pixels() -> None:
     images = [image(number, number % 2, width=10 * (number + 1), height=100) for number in range(9)]
     assert found(images)["size"] == {
         "up to 3000 pixels": [0, 1, 2],

@@ -14,7 +14,7 @@ from PIL import Image
 
 from fakeface import tracking
 from fakeface.core.files import read_json, read_rows, write_json
-from fakeface.core.records import FAKE, OBJECTIVE_NAMES, PairRecord, PredictionRecord, SplitRecord
+from fakeface.core.records import FAKE, OBJECTIVE_NAMES, REAL, PairRecord, PredictionRecord, SplitRecord
 from fakeface.reporting.pages import bounds, score
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES, read_scores
 from stages import report
@@ -174,6 +174,14 @@ def test_the_sample_is_marked_and_photos_are_not(reported: Reporter, sample: Res
     assert heading
     assert after
     assert "drawn" not in before
+
+
+@pytest.mark.parametrize("label", [REAL, FAKE])
+def test_a_test_side_of_one_class_has_a_report_without_auc(reported: Reporter, label: int) -> None:
+    rows = [row if row.side != "test" or row.label == label else replace(row, side="excluded") for row in images()]
+    page = Page(reported(f"only {label}", rows).page)
+    assert "On 20 test images of the drawn sample the scores are undefined: both real and fake images are needed." in page.text
+    assert "the models cannot be compared" in page.text
 
 
 def test_related_images_on_two_sides_are_warned_of(reported: Reporter, sample: Results) -> None:

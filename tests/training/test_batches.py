@@ -43,14 +43,14 @@ def test_batches_hold_every_image_and_none_is_alone(count: int, batch_size: int)
 
 
 def test_an_epoch_holds_each_image_once_with_its_label() -> None:
-    """Unnormalised and unaugmented, an image is found by its pixels."""
+    """Unnormalised and unaugmented, an image is recognised by its pixels."""
     still = dict.fromkeys(("horizontal_flip", "rotation_degrees", "brightness", "contrast", "saturation", "hue"), 0.0)
     augment = RECIPE.augment.__class__(crop_px=TRAIN_PX, **still)
     recipe = Recipe("ce", RECIPE.train, augment, RECIPE.model, [0.0] * 3, [1.0] * 3)
     side = train_side()
-    found = epoch_of(side, recipe)
-    assert [len(batch.labels) for batch in found] == [8, 8, 8, 3]
-    inputs, labels = torch.cat([batch.images for batch in found]), torch.cat([batch.labels for batch in found])
+    epoch = epoch_of(side, recipe)
+    assert [len(batch.labels) for batch in epoch] == [8, 8, 8, 3]
+    inputs, labels = torch.cat([batch.images for batch in epoch]), torch.cat([batch.labels for batch in epoch])
     position = {image.numpy().tobytes(): row for row, image in enumerate(to_pixels(side.images).contiguous())}
     rows = [position[image.contiguous().numpy().tobytes()] for image in inputs]
     assert sorted(rows) == list(range(27))
@@ -65,22 +65,22 @@ def test_an_epochs_batches_are_those_of_its_generator() -> None:
 
 
 def test_how_many_are_augmented_at_a_time_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = []
+    epochs = []
     for together in (1, 3, 100):
         monkeypatch.setattr(batches, "CACHED_IMAGES", together)
-        found.append([batch.images for batch in epoch_of(train_side())])
-    for others in found[1:]:
-        torch.testing.assert_close(others, found[0], rtol=0, atol=1e-5)
+        epochs.append([batch.images for batch in epoch_of(train_side())])
+    for others in epochs[1:]:
+        torch.testing.assert_close(others, epochs[0], rtol=0, atol=1e-5)
 
 
 def test_validation_images_are_normalised_not_augmented() -> None:
     """70 images are batches of 64 and 6."""
-    found = list(valid_batches(valid_side(), RECIPE, CPU))
-    assert [len(batch.labels) for batch in found] == [64, 6]
+    epoch = list(valid_batches(valid_side(), RECIPE, CPU))
+    assert [len(batch.labels) for batch in epoch] == [64, 6]
     pixels = packed_side("valid", 70, EVAL_PX).images.transpose(0, 3, 1, 2) / 255
     expected = (pixels - np.reshape(RECIPE.mean, (1, 3, 1, 1))) / np.reshape(RECIPE.std, (1, 3, 1, 1))
-    np.testing.assert_allclose(torch.cat([batch.images for batch in found]).numpy(), expected, atol=1e-5)
-    assert torch.equal(torch.cat([batch.labels for batch in found]), valid_side().labels)
+    np.testing.assert_allclose(torch.cat([batch.images for batch in epoch]).numpy(), expected, atol=1e-5)
+    assert torch.equal(torch.cat([batch.labels for batch in epoch]), valid_side().labels)
 
 
 @pytest.mark.parametrize(("layout", "memory_format"), MEMORY_FORMATS.items())

@@ -18,8 +18,7 @@ from fakeface.training.export import ExportedClassifier, check_export, export_on
 from fakeface.training.fit import FitResult, fit
 from fakeface.training.losses import OBJECTIVES
 from fakeface.training.network import ModelParams, copy_weights, new_classifier
-from tests.training.test_fit import LogOf
-from tests.training.tiny import CPU, EVAL_PX, RECIPE, TRAIN_PX, packed_side, same, tiny_network
+from tests.training.tiny import CPU, EVAL_PX, RECIPE, TRAIN_PX, RecordingLog, packed_side, same, tiny_network
 
 LITE0 = "efficientnet_lite0"
 TEMPERATURE = 1.7
@@ -75,7 +74,7 @@ def test_the_exported_network_normalises_as_the_training_did(exported: Any) -> N
 def result(monkeypatch: pytest.MonkeyPatch) -> FitResult:
     monkeypatch.setattr(training, "new_classifier", tiny_network)
     train, valid = packed_side("train", 27, TRAIN_PX), packed_side("valid", 30, EVAL_PX)
-    return fit(RECIPE, CPU, train, valid, Checkpoints(None), {"epochs": []}, LogOf())
+    return fit(RECIPE, CPU, train, valid, Checkpoints(None), {"epochs": []}, RecordingLog())
 
 
 def test_the_model_folder_holds_the_calibrated_model_of_the_best_epoch(result: FitResult, tmp_path: Path) -> None:

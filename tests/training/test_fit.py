@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fakeface.core.errors import FakefaceError, ParamsError
-from fakeface.core.records import EpochRecord, ObjectiveName
+from fakeface.core.records import ObjectiveName
 from fakeface.training import fit as training
 from fakeface.training.batches import SideTensors, to_pixels, to_tensors, train_batches
 from fakeface.training.checkpoint import Checkpoints
@@ -18,7 +18,19 @@ from fakeface.training.fit import FitResult, TrainMeans, fit, new_network, predi
 from fakeface.training.network import copy_weights
 from fakeface.training.optimization import current_learning_rate, learning_rate, new_optimizer
 from fakeface.training.recipe import MEMORY_FORMATS, Recipe
-from tests.training.tiny import CPU, EVAL_PX, RECIPE, TRAIN, TRAIN_PX, packed_side, same, tiny_network, with_train
+from tests.training.tiny import (
+    CPU,
+    EVAL_PX,
+    RECIPE,
+    TRAIN,
+    TRAIN_PX,
+    KilledError,
+    RecordingLog,
+    packed_side,
+    same,
+    tiny_network,
+    with_train,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,33 +63,13 @@ class Training:
         return list(train_batches(self.train, self.recipe, CPU, generator))
 
 
-class KilledError(Exception):
-    """As if the process had ended."""
-
-
-class LogOf:
-    """Remembers what `fit` logs; ends the training after the epoch `killed_after`."""
-
-    def __init__(self, killed_after: int | None = None) -> None:
-        self.killed_after = killed_after
-        self.run_record: dict[str, Any] = {}
-        self.resumed_after = 0
-        self.epochs: list[tuple[EpochRecord, bool]] = []
-
-    def start(self, run_record: dict[str, Any]) -> None:
-        self.run_record, self.resumed_after = run_record, len(run_record["epochs"])
-
-    def log_epoch(self, epoch: EpochRecord, *, is_best: bool) -> None:
-        self.epochs.append((epoch, is_best))
-        if epoch.epoch == self.killed_after:
-            raise KilledError
-
-
-def fitted(recipe: Recipe = RECIPE, folder: Path | None = None, log: LogOf | None = None, run_name: str = "new") -> FitResult:
+def run_fit(
+    recipe: Recipe = RECIPE, folder: Path | None = None, log: RecordingLog | None = None, run_name: str = "new"
+) -> FitResult:
     """`fit` on 27 and 70 images, with checkpoints in `folder`."""
     train, valid = packed_side("train", 27, TRAIN_PX), packed_side("valid", 70, EVAL_PX)
     run_record = {"name": run_name, "epochs": []}
-    return fit(recipe, CPU, train, valid, Checkpoints(folder), run_record, log or LogOf())
+    return fit(recipe, CPU, train, valid, Checkpoints(folder), run_record, log or RecordingLog())
 
 
 def test_a_training_goes_through_the_whole_schedule() -> None:
@@ -168,7 +160,7 @@ def test_the_network_is_trained_on_the_epochs_batches() -> None:
     inputs: list[Tensor] = []
     one.network.register_forward_pre_hook(lambda _, images: inputs.append(images[0]))
     one.train_epoch(2)
-    assert all(torch.equal(found, batch.images) for found, batch in zip(inputs, one.batches(2), strict=True))
+    assert all(torch.equal(images, batch.images) for images, batch in zip(inputs, one.batches(2), strict=True))
 
 
 def test_an_epochs_time_is_measured_by_part() -> None:
@@ -206,8 +198,8 @@ def test_a_side_that_the_network_does_not_take_is_named(key: str) -> None:
 
 def test_fit_trains_every_epoch_and_keeps_the_weights_of_the_best() -> None:
     one, best_weights = Training(), {}
-    log = LogOf()
-    result = fitted(log=log)
+    log = RecordingLog()
+    result = run_fit(log=log)
     for epoch, is_best in log.epochs:
         train_loss, train_accuracy, _ = one.train_epoch(epoch.epoch)
         valid_loss, valid_accuracy = one.valid_epoch()
@@ -225,12 +217,12 @@ def test_fit_trains_every_epoch_and_keeps_the_weights_of_the_best() -> None:
 
 def test_fit_stops_when_patience_runs_out() -> None:
     """At a rate of nearly zero validation soon gets no better."""
-    result = fitted(with_train(epochs=30, patience=2, lr=1e-30))
+    result = run_fit(with_train(epochs=30, patience=2, lr=1e-30))
     assert len(result.epochs) == result.best.epoch + 2 < 30
 
 
 def test_the_run_record_holds_every_epoch_and_its_times() -> None:
-    result = fitted()
+    result = run_fit()
     for epoch, entry in zip(result.epochs, result.run_record["epochs"], strict=True):
         assert {name: entry[name] for name in ("epoch", "valid_loss")} == {"epoch": epoch.epoch, "valid_loss": epoch.valid_loss}
         assert entry["epoch_s"] >= entry["data_s"] + entry["forward_s"] + entry["backward_s"] + entry["valid_s"]
@@ -240,11 +232,11 @@ def test_the_run_record_holds_every_epoch_and_its_times() -> None:
 
 @pytest.mark.parametrize("killed_after", [1, 2, 3])
 def test_a_resumed_training_ends_the_same_bit_for_bit(tmp_path: Path, killed_after: int) -> None:
-    whole = fitted()
+    whole = run_fit()
     with pytest.raises(KilledError):
-        fitted(folder=tmp_path, log=LogOf(killed_after), run_name="first")
-    log = LogOf()
-    resumed = fitted(folder=tmp_path, log=log, run_name="second")
+        run_fit(folder=tmp_path, log=RecordingLog(killed_after), run_name="first")
+    log = RecordingLog()
+    resumed = run_fit(folder=tmp_path, log=log, run_name="second")
     assert log.resumed_after == killed_after
     assert [epoch.epoch for epoch, _ in log.epochs] == list(range(killed_after + 1, 4))
     assert resumed.epochs == whole.epochs
@@ -262,10 +254,10 @@ def test_a_loss_that_diverges_ends_the_training_and_names_the_rate(tmp_path: Pat
         return network
 
     monkeypatch.setattr(training, "new_classifier", exploding)
-    log = LogOf()
+    log = RecordingLog()
     with pytest.raises(
         FakefaceError, match=r"^train\.lr: 0\.01: the loss of epoch 1 became nan on train, nan on valid; expected"
     ):
-        fitted(folder=tmp_path, log=log)
+        run_fit(folder=tmp_path, log=log)
     assert log.epochs == []
     assert Checkpoints(tmp_path).load() is None

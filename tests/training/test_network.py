@@ -59,7 +59,7 @@ def test_every_layer_but_the_last_is_the_architectures_own(arch: str) -> None:
 
 
 def test_random_weights_are_those_of_the_seed() -> None:
-    torch.rand(3)  # what was drawn before does not matter
+    torch.rand(3)  # earlier random numbers do not matter
     one, other = classifier(seed=1), classifier(seed=1)
     assert same(one.state_dict(), other.state_dict())
     assert not same(one.state_dict(), classifier(seed=2).state_dict())
@@ -128,9 +128,9 @@ def test_of_weights_for_1000_classes_all_but_the_last_layer_is_taken(tmp_path: P
     torch.manual_seed(5)
     published = import_torchvision().models.get_model(SMALL, weights=None).state_dict()
     ours = classifier(weights=saved(published, tmp_path / name), seed=8).state_dict()
-    drawn = classifier(seed=8).state_dict()
+    initial = classifier(seed=8).state_dict()
     for key, value in ours.items():
-        assert torch.equal(value, drawn[key] if key in ("fc.weight", "fc.bias") else published[key])
+        assert torch.equal(value, initial[key] if key in ("fc.weight", "fc.bias") else published[key])
 
 
 def test_another_architectures_weights_are_refused(tmp_path: Path) -> None:

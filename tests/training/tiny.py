@@ -1,4 +1,4 @@
-"""A recipe, images and a network so small that an epoch takes milliseconds."""
+"""A recipe, images and a network so small that an epoch takes milliseconds, and a log that keeps what it is given."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fakeface.core.records import Side
+from fakeface.core.records import EpochRecord, Side
 from fakeface.training.augmentation import AugmentParams
 from fakeface.training.devices import Device
 from fakeface.training.network import ModelParams
@@ -65,3 +65,25 @@ def tiny_network(_: ModelParams, seed: int) -> nn.Module:
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class KilledError(Exception):
+    """As if the process had ended."""
+
+
+class RecordingLog:
+    """Keeps what `fit` logs; ends the training after the epoch `killed_after`."""
+
+    def __init__(self, killed_after: int | None = None) -> None:
+        self.killed_after = killed_after
+        self.run_record: dict[str, Any] = {}
+        self.resumed_after = 0
+        self.epochs: list[tuple[EpochRecord, bool]] = []
+
+    def start(self, run_record: dict[str, Any]) -> None:
+        self.run_record, self.resumed_after = run_record, len(run_record["epochs"])
+
+    def log_epoch(self, epoch: EpochRecord, *, is_best: bool) -> None:
+        self.epochs.append((epoch, is_best))
+        if epoch.epoch == self.killed_after:
+            raise KilledError
