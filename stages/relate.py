@@ -1,6 +1,6 @@
 """Find the images that share a photo or a part of one, so that `split` can keep them together.
 
-reads   ROOT, the folder of photos; IMAGES, the index; params.yaml: relate
+reads   IMAGES, the index; the photos in data.root; params.yaml: data, relate
 does    links the same bytes, the same pixels, and what local features show to hold a part of the same photo, mirrored or not
 writes  RELATIONS/pairs.csv, a row per link; RELATIONS/groups.csv, a row per image with its group; METRICS, counts
 
@@ -31,7 +31,7 @@ import fakeface
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import each_row, replacing, write_json, write_rows
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import STRICT, load_params
+from fakeface.core.params import STRICT, DataParams, load_params
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord, RelationKind
 from fakeface.core.tables import temporary_tables
 from fakeface.photos.images import read_indexed
@@ -222,13 +222,13 @@ def remembered_folder(params: RelateParams) -> Path:
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.relate", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("root", type=Path, help="folder of photos that was indexed")
     parser.add_argument("--images", type=Path, required=True, help="CSV to read: the index")
     parser.add_argument("--relations", type=Path, required=True, help="folder to write pairs.csv and groups.csv to")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON to write: counts of pairs and groups")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="YAML to read section `relate` of")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="YAML to read the parameters from")
     args = parser.parse_args(argv)
-    run(args.root, args.images, args.relations, args.metrics, load_params(args.params, "relate", RelateParams))
+    root = load_params(args.params, "data", DataParams).root
+    run(root, args.images, args.relations, args.metrics, load_params(args.params, "relate", RelateParams))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def logged_sections(module: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of dvc.yaml or data/dvc.yaml."""
+    """A stage of dvc.yaml."""
 
     name: str
     definition: dict[str, Any]
@@ -123,6 +123,5 @@ class Stage:
 
 STAGES = [
     Stage(name, definition)
-    for path in (ROOT / "dvc.yaml", ROOT / "data/dvc.yaml")
-    for name, definition in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items()
+    for name, definition in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items()
 ]

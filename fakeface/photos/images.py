@@ -15,12 +15,12 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from fakeface.core.errors import FakefaceError
+from fakeface.core.files import MAX_PHOTO_BYTES
 
 Pixels = npt.NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
-MAX_BYTES = 2**30
 DRAFT_PX = 64
 
 _SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"RIFF": "WEBP", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
@@ -63,11 +63,16 @@ def read_image(path: Path) -> Image.Image:
 
 
 def read_indexed(path: Path, sha256: str) -> Image.Image:
-    """The image in a file, upright RGB. Raises ImageError, also where the bytes do not have this SHA-256 (hexadecimal)."""
+    """The image in a file, upright RGB. Raises ImageError, also where the file has changed since it was indexed."""
+    return decode_image(read_unchanged(path, sha256), path)
+
+
+def read_unchanged(path: Path, sha256: str) -> bytes:
+    """All bytes of a file. Raises ImageError, also where they do not have this SHA-256 (hexadecimal)."""
     data = read_image_bytes(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ImageError(path, "changed since it was indexed: `dvc repro` indexes it again")
-    return decode_image(data, path)
+    return data
 
 
 def read_image_bytes(path: Path) -> bytes:
@@ -76,8 +81,8 @@ def read_image_bytes(path: Path) -> bytes:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(path, "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise ImageError(path, f"{status.st_size:,} bytes: more than {MAX_BYTES:,}")
+        if status.st_size > MAX_PHOTO_BYTES:
+            raise ImageError(path, f"{status.st_size:,} bytes: more than {MAX_PHOTO_BYTES:,}")
         return path.read_bytes()
     except OSError as error:
         broken_link = isinstance(error, FileNotFoundError) and path.is_symlink()
