@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import pandas as pd
 import pydantic
@@ -269,18 +269,15 @@ def shortage(counts: Mapping[str, int], rejected: pd.DataFrame, params: IndexPar
     return None
 
 
-def summary(images: pd.DataFrame, counts: Mapping[str, int], ignored: int, rejected: Path) -> str:
-    """What was found, in a few lines: images of each class and subset, and what was left out."""
+def summary(images: pd.DataFrame, rejected: pd.DataFrame, counts: Mapping[str, int], elsewhere: int, reasons: Path) -> str:
+    """What was found, in a few lines: images of each class and subset, and what was left out; `reasons` is where all are."""
     lines = [f"{counts['images']:,} images: {counts['real']:,} real, {counts['fake']:,} fake"]
-    for subset in filter(None, get_args(Subset)):
+    for subset in sorted(set(images["subset"]) - {""}, reverse=True):
         labels = Counter(images.loc[images["subset"] == subset, "label"])
-        lines.append(f"  in {subset}: {labels[REAL]:,} real, {labels[FAKE]:,} fake")
-    left_out = {
-        "duplicates, the same bytes under the same name": counts["duplicates"],
-        f"rejected, {rejected} says why": counts["rejected"],
-        "in other folders": ignored,
-    }
-    return "\n".join([*lines, *(f"  not used: {count:,} {why}" for why, count in left_out.items())])
+        lines.append(f"  {subset}: {labels[REAL]:,} real, {labels[FAKE]:,} fake")
+    left_out = f"{counts['duplicates']:,} duplicates, {elsewhere:,} files in other folders, {counts['rejected']:,} rejected"
+    lines.append(f"left out: {left_out} ({reasons} says why)")
+    return "\n".join([*lines, *(f"  {path}: {reason}" for path, reason in rejected.head(3).itertuples(index=False))])
 
 
 def run(paths: Paths, root: Path, params: IndexParams) -> None:
@@ -293,7 +290,8 @@ def run(paths: Paths, root: Path, params: IndexParams) -> None:
     records = list(on_all_cores(partial(examine, root=root), candidates, "index"))
     images, rejected, counts = build_index(records)
     write_table(paths.rejected, RejectedRecord, rejected)
-    print(summary(images, counts, len(files) - len(candidates), paths.rejected))
+    elsewhere = sum(PurePosixPath(file.path).name != SAMPLE_MARKER for file in files) - len(candidates)
+    print(summary(images, rejected, counts, elsewhere, paths.rejected))
     if complaint := shortage(counts, rejected, params):
         raise FakefaceError(f"{root}: {complaint}" + (f" (all in {paths.rejected})" if len(rejected) else ""))
     write_table(paths.images, ImageRecord, images)

@@ -2,8 +2,8 @@
 
 reads   params.yaml: data, sample
 does    renders every photo from a seed of its own; a composite's faces appear in no other photo
-writes  SAMPLE/training/{real,fake}/*.jpg, SAMPLE/test/{real,fake}/*.jpg and a file that says what they are, all or nothing; an
-        empty folder where data.root is another one
+writes  SAMPLE/training/{real,fake}/*.jpg, SAMPLE/test/{real,fake}/*.jpg and a file that says what they are, all or nothing;
+        where data.root is another folder, a file that says so
 
 It stands in for data that may not be redistributed, to run and to test the pipeline: no photo in it is of anybody.
 """
@@ -37,6 +37,10 @@ JPEG_QUALITY = 90
 MARKER_TEXT = """\
 The faces in this folder are drawn by Fakeface (python -m stages.sample): of nobody, and no test of a model for real photos.
 Leave this file beside them: by it, reports and verdicts say that a model learned from drawn faces.
+"""
+NOT_DRAWN = "NOT-DRAWN.txt"
+NOT_DRAWN_TEXT = """\
+The sample is drawn while data.root in params.yaml is this folder. DVC keeps what it drew before, and puts it back then.
 """
 PATTERNS = 2 ** len(PARTS) - 1
 
@@ -175,6 +179,7 @@ def main(argv: list[str]) -> None:
         run(paths, params, workers=os.cpu_count() or 1)
     else:
         paths.sample.mkdir(parents=True, exist_ok=True)
+        (paths.sample / NOT_DRAWN).write_text(NOT_DRAWN_TEXT, encoding="utf-8")
 
 
 if __name__ == "__main__":
