@@ -43,7 +43,7 @@ def blur(image: Image.Image) -> Image.Image:
 def noise(image: Image.Image) -> Image.Image:
     """Add Gaussian noise, independent in every pixel and channel; the image's content is the seed."""
     pixels = np.array(image)
-    rng = np.random.default_rng(crc32(pixels))
+    rng = np.random.default_rng(crc32(pixels.data))
     for first in range(0, len(pixels), NOISE_ROWS):
         rows = pixels[first : first + NOISE_ROWS]
         noisy = rows + NOISE_SIGMA * rng.standard_normal(rows.shape, dtype=np.float32)
