@@ -178,8 +178,8 @@ def main(argv: list[str]) -> None:
     if is_used(paths.sample, root):
         run(paths, params, workers=os.cpu_count() or 1)
     else:
-        paths.sample.mkdir(parents=True, exist_ok=True)
-        (paths.sample / NOT_DRAWN).write_text(NOT_DRAWN_TEXT, encoding="utf-8")
+        with replacing_folder(paths.sample) as temporary:
+            (temporary / NOT_DRAWN).write_text(NOT_DRAWN_TEXT, encoding="utf-8")
 
 
 if __name__ == "__main__":
