@@ -56,7 +56,8 @@ def new_workspace(options: Options, recipe: Path, changes: Changes, valid_share:
     list_photos(work.photos, work.root / "listing.csv")
     index.run(index.Paths(work.root / "listing.csv", images, unread, paths.index_counts), work.photos, index_params)
     if valid_share is None:
-        relate.run(work.photos, images, relations, unread, load_params(paths.params, "relate", relate.RelateParams))
+        relate_params = load_params(paths.params, "relate", relate.RelateParams)
+        relate.run(relate.Paths(images, relations, unread), work.photos, relate_params)
         split_paths = split.Paths(images, relations, paths.split, unread)
         split.run(split_paths, load_params(paths.params, "split", split.SplitParams))
     else:

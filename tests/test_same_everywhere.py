@@ -22,6 +22,7 @@ CHAIN = ["sample", *NAMES[: NAMES.index("compute_stats") + 1]]
 LIBRARY_RESULTS = """
 import hashlib, json, math
 import cv2
+import faiss
 import numpy as np
 
 numbers = np.linspace(-20, 20, 100_001)
@@ -29,6 +30,7 @@ square = np.random.default_rng(0).random((300, 300), dtype=np.float32)
 results = {
     "numpy": np.exp(numbers.astype(np.float32)).tobytes(),
     "opencv": cv2.GaussianBlur(square, (7, 7), 0.8).tobytes(),
+    "faiss": faiss.knn(square[:5], square, 6)[0].tobytes(),
     "libm": repr([(math.exp(number), math.sin(number)) for number in numbers]).encode(),
     "blas": (square @ square).tobytes(),
 }

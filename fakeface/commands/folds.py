@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fakeface.commands import require
+from fakeface.core.console import tell
 from fakeface.core.errors import FakefaceError
 from fakeface.core.params import flat_params, read_yaml
 from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES
@@ -204,7 +205,7 @@ def run(revision: str | None, *, as_json: bool) -> None:
         results.insert(0, ("the workspace", read_result(Path(PARAMS), Path(LOCK), Path(SCORES), "the workspace")))
     for where, result in results:
         if result is None:
-            print(f"note: {where} is left out: its scores are missing or not those of its parameters", file=sys.stderr)
+            tell("note", f"{where} is left out: its scores are missing or not those of its parameters")
     groups = grouped(result for _, result in results if result is not None)
     several = [group for group in groups if len(group.scores) > 1]
     if not several:

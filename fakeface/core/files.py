@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from errno import EISDIR
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +38,24 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_replaceable(path: Path) -> None:
+    """Try whether `replacing` could write there, before the work whose result it is. Leaves no file and no folder.
+
+    Raises:
+        OSError: the path is a folder, or nothing can be written beside it.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
+    existing = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    temporary = existing / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def write_rows(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:

@@ -12,11 +12,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from fakeface import tracking
 from fakeface.core.files import read_json, read_rows, write_json
 from fakeface.core.records import FAKE, OBJECTIVE_NAMES, REAL, PairRecord, PredictionRecord, SplitRecord
 from fakeface.reporting.pages import bounds, score
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES, read_scores
+from fakeface.tracking import runs
 from stages import report
 from tests.conftest import Command, Outcome
 from tests.reported import COMMIT, Results, images, write_photos_of, write_results
@@ -85,7 +85,7 @@ class Reporter:
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reporter]:
     reporter = Reporter(tmp_path_factory.mktemp("reports"), [])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking, "publish_evaluation", lambda *arguments: reporter.published.append(arguments))
+        patch.setattr(runs, "publish_evaluation", lambda *arguments: reporter.published.append(arguments))
         yield reporter
 
 
