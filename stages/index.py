@@ -18,6 +18,7 @@ import pandas as pd
 import pydantic
 
 from fakeface.core.arguments import ParamsPath, parse_paths
+from fakeface.core.console import printable
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import read_rows, write_json
 from fakeface.core.frames import frame_of, write_table
@@ -277,7 +278,8 @@ def summary(images: pd.DataFrame, rejected: pd.DataFrame, counts: Mapping[str, i
         lines.append(f"  {subset}: {labels[REAL]:,} real, {labels[FAKE]:,} fake")
     left_out = f"{counts['duplicates']:,} duplicates, {elsewhere:,} files in other folders, {counts['rejected']:,} rejected"
     lines.append(f"left out: {left_out} ({reasons} says why)")
-    return "\n".join([*lines, *(f"  {path}: {reason}" for path, reason in rejected.head(3).itertuples(index=False))])
+    lines += [f"  {printable(path)}: {reason}" for path, reason in rejected.head(3).itertuples(index=False)]
+    return "\n".join(lines)
 
 
 def run(paths: Paths, root: Path, params: IndexParams) -> None:
