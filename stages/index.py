@@ -102,6 +102,7 @@ DIVIDED = Layout(
 """Its valid/ is no subset of its own: `split` draws the side valid, fold by fold, from all that is there to train with."""
 OWN = Layout((("real", REAL, ""), ("fake", FAKE, "")), named=False, depth=0)
 LAYOUTS = (CIPLAB, KAGGLE, DIVIDED, OWN)
+LAST_NAMES = {name.rpartition("/")[2] for layout in LAYOUTS for name, _, _ in layout.folders}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,34 +140,39 @@ def places_of(folder: str) -> list[Place]:
 
 
 def find_candidates(files: Iterable[FileRecord]) -> list[Candidate]:
-    """The files in the folders of the only layout that has any.
+    """The files in the folders of the only layout that has any, and what stands in the place of such a folder.
 
     Raises:
         FakefaceError: no layout has any, or several have.
     """
-    places: dict[str, list[Place]] = {}
-    inside = []
+    known: dict[str, list[Place]] = {}
+    inside, unreadable = [], []
     for file in files:
         folder, _, name = file.path.rpartition("/")
-        if folder not in places:
-            places[folder] = places_of(folder)
-        if places[folder] and name != SAMPLE_MARKER:
-            inside.append((file, places[folder]))
-    layouts = {found[0].layout for _, found in inside if len(found) == 1}
+        if folder not in known:
+            known[folder] = places_of(folder)
+        places = known[folder] or (places_of(file.path) if name.casefold() in LAST_NAMES else [])
+        if places and name != SAMPLE_MARKER:
+            inside.append((file, places))
+        elif file.reason:
+            unreadable.append(file)
+    layouts = {places[0].layout for _, places in inside if len(places) == 1}
     # A folder called test may be of either layout: of the one whose other folders are there, else of the first.
-    layouts |= {found[0].layout for _, found in inside if layouts.isdisjoint(place.layout for place in found)}
-    candidates = [Candidate(file, place) for file, found in inside for place in found if place.layout in layouts]
-    if len(layouts) == 1:
-        return candidates
+    layouts |= {places[0].layout for _, places in inside if layouts.isdisjoint(place.layout for place in places)}
+    candidates = [Candidate(file, place) for file, places in inside for place in places if place.layout in layouts]
     if not layouts:
-        raise FakefaceError(f"no images in the folders of a known layout: expected {', or '.join(map(str, LAYOUTS))}")
-    counts = Counter((candidate.place.layout, candidate.place.folder) for candidate in candidates)
-    listed = (
-        ", ".join(f"{folder} ({count:,})" for (its, folder), count in counts.items() if its == layout)
-        for layout in LAYOUTS
-        if layout in layouts
-    )
-    raise FakefaceError(f"images in the folders of {len(layouts)} layouts, which cannot be meant: {'; and '.join(listed)}")
+        reasons = "".join(f"; {file.path}: {file.reason}" for file in unreadable[:3])
+        expected = ", or ".join(map(str, LAYOUTS))
+        raise FakefaceError(f"no images in the folders of a known layout: expected {expected}{reasons}")
+    if len(layouts) > 1:
+        counts = Counter((candidate.place.layout, candidate.place.folder) for candidate in candidates)
+        listed = (
+            ", ".join(f"{folder} ({count:,})" for (its, folder), count in counts.items() if its == layout)
+            for layout in LAYOUTS
+            if layout in layouts
+        )
+        raise FakefaceError(f"files in the folders of several layouts, of which one is expected: {'; and '.join(listed)}")
+    return candidates
 
 
 def is_sample(root: Path, files: Sequence[FileRecord]) -> bool:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from tests.processors import OLDEST, PROCESSORS, needs_wide_instructions
 
 SMALL = SampleParams(seed=3, image_px=64, training_real=3, training_fake=5, test_real=2, test_fake=3)
 LARGE = SampleParams(seed=0, image_px=160, training_real=50, training_fake=50, test_real=20, test_fake=45)
-TWO_DOZEN = {"image_px": 160, "training_real": 9, "training_fake": 9}
+TWO_DOZEN: dict[str, Any] = {"image_px": 160, "training_real": 9, "training_fake": 9}
 Drawn = subprocess.CompletedProcess[str]
 NAME = re.compile(r"(training|test)/(real/real_\d{5}|fake/(easy|mid|hard)_[1-9]\d*_(?!0000)[01]{4})\.jpg")
 
