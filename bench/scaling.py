@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from bench.child import measured
-from bench.photos import draw_small, write_params
+from bench.photos import draw_small, list_photos, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternating
 from fakeface.core.files import read_rows, write_rows
 from fakeface.core.params import load_params
@@ -54,14 +54,15 @@ def _per_image(command: Go, size: int) -> Measures:
 def _commands(folder: Path, size: int) -> dict[str, Go]:
     """The stages on `size` new images, each by its own command line; what one reads is there before the first runs."""
     photos, images, relations, table = (folder / name for name in ("photos", "images.csv", "relations", "split.csv"))
-    params, ignored = folder / "params.yaml", folder / "ignored.json"
+    listing, params, ignored = folder / "listing.csv", folder / "params.yaml", folder / "ignored.json"
     draw_small(photos, size)
     write_params(
         params,
         PROJECT / "params.yaml",
         {"data": {"root": str(photos)}, "pack": {"train_px": 64, "eval_px": 64}, "relate": {"image_px": 64}},
     )
-    index_paths = index.Paths(images, folder / "rejected.csv", ignored)
+    list_photos(photos, listing)
+    index_paths = index.Paths(listing, images, folder / "rejected.csv", ignored)
     index.run(index_paths, photos, load_params(params, "index", index.IndexParams))
     write_rows(relations / "pairs.csv", GroupRecord, [])
     write_rows(
@@ -79,7 +80,7 @@ def _commands(folder: Path, size: int) -> dict[str, Go]:
     packed = ("--images", folder / "train.npy")
     rejected = ("--rejected", folder / "rejected.csv")
     return {
-        "index": partial(stage, "index", "--images", images, *rejected, "--metrics", ignored),
+        "index": partial(stage, "index", "--listing", listing, "--images", images, *rejected, "--metrics", ignored),
         "relate": relate,
         "split": partial(stage, "split", "--images", images, "--relations", relations, "--split", table, "--metrics", ignored),
         "pack": partial(stage, "pack", "--split", table, "--packed", folder),

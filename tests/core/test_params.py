@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 
 from fakeface.core.errors import ParamsError
-from fakeface.core.params import STRICT, flat_params, load_params, read_yaml
+from fakeface.core.params import STRICT, DataParams, flat_params, load_params, read_yaml
+from fakeface.core.params_file import load_root
 from stages.index import IndexParams
 from stages.pack import PackParams
 from stages.split import SplitParams
@@ -101,6 +103,39 @@ def test_the_files_we_ship_are_in_range(path: Path) -> None:
     for section, kind in sections:
         load_params(path, section, kind)
     assert yaml.safe_load(path.read_text()).keys() >= {"data", "index", "split", "pack"}
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [
+        ("data/photos", Path("data/photos")),
+        ("~/faces", Path.home() / "faces"),
+        ("'~'", Path.home()),
+        ("~nobody-by-this-name/faces", Path("~nobody-by-this-name/faces")),
+        ("'2024'", Path("2024")),
+        ("$HOME/`id`/${a}", Path("$HOME/`id`/${a}")),
+        ("얼굴 사진", Path("얼굴 사진")),
+    ],
+)
+def test_the_photos_folder(tmp_path: Path, value: str, folder: Path) -> None:
+    path = params_file(tmp_path, f"data:\n  root: {value}\n")
+    assert load_root(path) == load_params(path, "data", DataParams).root == folder
+
+
+@pytest.mark.parametrize("value", ["2024", "2024-05-06", "1.5", "yes", "~", "", "''", "[a]", "{a: b}", '"a\\0b"'])
+def test_a_root_that_is_no_name_is_refused_by_name(tmp_path: Path, value: str) -> None:
+    path = params_file(tmp_path, f"data:\n  root: {value}\n")
+    complaint = f"{path}: data.root: {read_yaml(path)['data']['root']!r}: should be the name of a folder"
+    for load in (load_root, partial(load_params, section="data", kind=DataParams)):
+        with pytest.raises(ParamsError) as caught:
+            load(path)
+        assert str(caught.value) == complaint
+
+
+@pytest.mark.parametrize("text", ["data: {}\n", "data: 3\n", "split: {}\n"])
+def test_a_missing_root_is_named(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml: data\.root: missing"):
+        load_root(params_file(tmp_path, text))
 
 
 def test_parameters_are_named_as_dvc_names_them() -> None:
