@@ -10,8 +10,10 @@
     commands    what `fakeface` runs
     detector    a trained model as it is used, without torch
     tracking    MLflow runs; the only module that imports mlflow
+    params      params.yaml in types, and the check of the whole file
 
-Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > detector > photos > core.
+Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > detector > photos >
+params > core.
 """
 
 __version__ = "0.1.0"

@@ -18,15 +18,15 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import pandas as pd
-import pydantic
 
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import write_json
 from fakeface.core.frames import frame_of, write_table
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import STRICT, DataParams, load_params
+from fakeface.core.params import DataParams
 from fakeface.core.records import DIFFICULTIES, FAKE, LABEL_NAMES, PARTS, REAL, Bit, ImageRecord, RejectedRecord
+from fakeface.params import IndexParams, load_params
 from fakeface.photos.images import ImageError, image_facts, read_image_bytes
 
 Subset = Literal["training", "test", ""]
@@ -43,13 +43,6 @@ class Paths:
     rejected: Annotated[Path, "CSV to write: a row per file that cannot be used, with the reason"]
     metrics: Annotated[Path, "JSON to write: counts"]
     params: ParamsPath = Path("params.yaml")
-
-
-@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
-class IndexParams:
-    """Section `index`: with more files than `max_rejected` that cannot be used, the folder itself is taken to be wrong."""
-
-    max_rejected: int = pydantic.Field(ge=0)
 
 
 @dataclass(frozen=True)

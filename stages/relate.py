@@ -24,30 +24,19 @@ from zipfile import BadZipFile
 import cv2
 import numpy as np
 import PIL
-import pydantic
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 import fakeface
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import each_row, replacing, write_json, write_rows
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import STRICT, load_params
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord, RelationKind
 from fakeface.core.tables import temporary_tables
+from fakeface.params import RelateParams, load_params
 from fakeface.photos.images import read_indexed
 from fakeface.relations.features import Features, features_of, mirrored, pixels_digest
 from fakeface.relations.matching import groups_of, shared_points
 from fakeface.relations.shortlist import FeatureFile, shortlist
-
-
-@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
-class RelateParams:
-    """Section `relate`: how closely to look, and from how many shared points on two images are related."""
-
-    image_px: int = pydantic.Field(ge=64, le=4096)
-    keypoints: int = pydantic.Field(ge=50, le=10_000)
-    max_scale: float = pydantic.Field(ge=1)
-    min_points: int = pydantic.Field(ge=4)
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pydantic
 from PIL import Image
 from tqdm import tqdm
 
 from fakeface.core.arguments import ParamsPath, parse_paths
+from fakeface.core.cores import available_cores
 from fakeface.core.errors import FakefaceError, run_as_command
-from fakeface.core.params import STRICT, load_params
 from fakeface.core.records import FAKE, LABEL_NAMES, PARTS, REAL
+from fakeface.params import SampleParams, load_params
 from fakeface.synthetic.arithmetic import uniform
 from fakeface.synthetic.photos import RETOUCHES, Photo, composite, render, to_8_bit
 from fakeface.synthetic.traits import Camera, Face, Scene, random_shot
@@ -39,18 +39,6 @@ PATTERNS = 2 ** len(PARTS) - 1
 class Paths:
     sample: Annotated[Path, "folder to make"]
     params: ParamsPath = Path("params.yaml")
-
-
-@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
-class SampleParams:
-    """Section `sample`; of the fakes a third each are easy, mid and hard."""
-
-    seed: Annotated[int, pydantic.Field(ge=0)]
-    image_px: Annotated[int, pydantic.Field(ge=64, le=1024)]
-    training_real: Annotated[int, pydantic.Field(ge=1)]
-    training_fake: Annotated[int, pydantic.Field(ge=3)]
-    test_real: Annotated[int, pydantic.Field(ge=1)]
-    test_fake: Annotated[int, pydantic.Field(ge=3)]
 
 
 @dataclass(frozen=True)
@@ -153,7 +141,7 @@ def _leave_interrupts_to_parent() -> None:
 
 def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
-    run(paths, load_params(paths.params, "sample", SampleParams), workers=os.cpu_count() or 1)
+    run(paths, load_params(paths.params, "sample", SampleParams), workers=available_cores())
 
 
 if __name__ == "__main__":

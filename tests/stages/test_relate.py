@@ -8,22 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image, ImageOps
 
 from bench.child import measured
 from fakeface.core.files import read_json, read_rows, write_rows
-from fakeface.core.params import load_params
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord
+from fakeface.params import RelateParams
 from fakeface.relations.features import Features, features_of
 from fakeface.relations.matching import shared_points
 from stages import relate
-from tests.conftest import Command, Outcome
+from tests.conftest import Command, Outcome, write_params
 from tests.relations.test_features import pasted, textured
 
 Relate = Callable[..., Outcome]
 
-SECTION = {"image_px": 450, "keypoints": 800, "max_scale": 2.0, "min_points": 7}
+SECTION: dict[str, Any] = {"image_px": 450, "keypoints": 800, "max_scale": 2.0, "min_points": 7}
 
 
 def write_index(root: Path, rows: Path) -> list[ImageRecord]:
@@ -60,7 +59,7 @@ def run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Re
 
     def run(root: Path, out: str = "out", **changes: object) -> Outcome:
         params = tmp_path / "params.yaml"
-        params.write_text("relate:\n" + "".join(f"  {key}: {value}\n" for key, value in {**SECTION, **changes}.items()))
+        write_params(params, {"relate": SECTION | changes})
         if not (tmp_path / "images.csv").exists():
             write_index(root, tmp_path / "images.csv")
         paths = (
@@ -222,14 +221,14 @@ def test_an_interrupted_run_leaves_nothing_half(
 def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
     """What was found out about each image is remembered here, so that the photos themselves are not needed."""
     params, rows = tmp_path / "params.yaml", tmp_path / "images.csv"
-    params.write_text(yaml.safe_dump({"relate": SECTION}))
+    write_params(params, {"relate": SECTION})
     rng = np.random.default_rng(0)
     peaks = []
     for count in (200, 800):
         checkout = tmp_path / str(count)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DVC_ROOT", str(checkout))
-            remembered = relate.remembered_folder(load_params(params, "relate", relate.RelateParams))
+            remembered = relate.remembered_folder(RelateParams(**SECTION))
         remembered.mkdir(parents=True)
         digests = [sha256(bytes([number // 256, number % 256])).hexdigest() for number in range(count)]
         for digest in digests:

@@ -13,9 +13,10 @@ from PIL import Image
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import sha256_of
+from fakeface.params import SampleParams
 from stages import sample
-from stages.sample import Paths, PhotoSpec, SampleParams, photo_of, photo_specs, run
-from tests.conftest import ROOT
+from stages.sample import Paths, PhotoSpec, photo_of, photo_specs, run
+from tests.conftest import ROOT, write_params
 from tests.processors import OLDEST, PROCESSORS, needs_wide_instructions
 
 SMALL = SampleParams(seed=3, image_px=64, training_real=3, training_fake=5, test_real=2, test_fake=3)
@@ -102,16 +103,15 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
     )
 
 
-def write_params(path: Path, **changes: object) -> None:
-    lines = [f"  {name}: {value}" for name, value in (vars(SMALL) | changes).items()]
-    path.write_text("\n".join(["sample:", *lines]))
+def write_sample_params(path: Path, **changes: object) -> None:
+    write_params(path, {"sample": vars(SMALL) | changes})
 
 
 @pytest.fixture(scope="module")
 def two_dozen(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """Parameters of a sample of photos as large as the project's, and the hashes of its files as they come here."""
     folder = tmp_path_factory.mktemp("two_dozen")
-    write_params(folder / "params.yaml", image_px=160, training_real=9, training_fake=9)
+    write_sample_params(folder / "params.yaml", image_px=160, training_real=9, training_fake=9)
     done = command("--sample", folder / "sample", "--params", folder / "params.yaml")
     assert done.returncode == 0, done.stderr
     return folder / "params.yaml", hashes(folder / "sample")
@@ -132,7 +132,7 @@ def test_the_same_bytes_whatever_the_processor(
 
 def test_a_wrong_parameter_is_named(tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
-    write_params(params, test_real="many")
+    write_sample_params(params, test_real="many")
     done = command("--sample", tmp_path / "sample", "--params", params)
     assert done.returncode == 2
     assert done.stderr == f"error: {params}: sample.test_real: 'many': should be a valid integer\n"
