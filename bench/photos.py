@@ -1,6 +1,5 @@
 """Photos, given or drawn, and a workspace in which the project's own stages have run on some of them."""
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -11,9 +10,11 @@ import yaml
 from PIL import Image
 
 from bench.rounds import PROJECT, Options
+from fakeface.core.cores import available_cores
 from fakeface.core.files import read_rows, write_rows
-from fakeface.core.params import load_params, read_yaml
+from fakeface.core.params import read_yaml
 from fakeface.core.records import FileRecord, ImageRecord, SplitRecord
+from fakeface.params import IndexParams, PackParams, RelateParams, SampleParams, SplitParams, load_params
 from stages import compute_stats, index, pack, relate, sample, scan, split, train
 
 DRAWN_PX = 600
@@ -39,8 +40,8 @@ class Workspace:
         return train.Paths("ce", *(self.root / name for name in names))
 
     @property
-    def pack_params(self) -> pack.PackParams:
-        return load_params(self.paths.params, "pack", pack.PackParams)
+    def pack_params(self) -> PackParams:
+        return load_params(self.paths.params, "pack", PackParams)
 
     def records(self, side: str) -> list[SplitRecord]:
         return [record for record in read_rows(self.paths.split, SplitRecord) if record.side == side]
@@ -52,14 +53,14 @@ def new_workspace(options: Options, recipe: Path, changes: Changes, valid_share:
     paths, images, relations, unread = work.paths, work.root / "images.csv", work.root / "relate", work.root / "unread"
     link_photos(options, work.photos)
     write_params(paths.params, recipe, {"data": {"root": str(work.photos)}, "model": {"weights": "random"}} | changes)
-    index_params = load_params(paths.params, "index", index.IndexParams)
+    index_params = load_params(paths.params, "index", IndexParams)
     list_photos(work.photos, work.root / "listing.csv")
     index.run(index.Paths(work.root / "listing.csv", images, unread, paths.index_counts), work.photos, index_params)
     if valid_share is None:
-        relate_params = load_params(paths.params, "relate", relate.RelateParams)
+        relate_params = load_params(paths.params, "relate", RelateParams)
         relate.run(relate.Paths(images, relations, unread), work.photos, relate_params)
         split_paths = split.Paths(images, relations, paths.split, unread)
-        split.run(split_paths, load_params(paths.params, "split", split.SplitParams))
+        split.run(split_paths, load_params(paths.params, "split", SplitParams))
     else:
         first_train = round(valid_share * options.images)
         write_rows(paths.split, SplitRecord, (_on_a_side(row, first_train) for row in read_rows(images, ImageRecord)))
@@ -93,9 +94,9 @@ def link_photos(options: Options, folder: Path) -> None:
 def _drawn(options: Options) -> Path:
     """Photos drawn as the sample is, at the set's size, once for all parts."""
     root, half = options.scratch / "drawn", options.drawn_photos // 2
-    wanted = sample.SampleParams(seed=0, image_px=DRAWN_PX, training_real=half, training_fake=half, test_real=1, test_fake=3)
+    wanted = SampleParams(seed=0, image_px=DRAWN_PX, training_real=half, training_fake=half, test_real=1, test_fake=3)
     if not root.exists():
-        sample.run(sample.Paths(root), wanted, workers=os.cpu_count() or 1)
+        sample.run(sample.Paths(root), wanted, workers=available_cores())
     return root
 
 

@@ -1,6 +1,5 @@
 """Decoding and statistics as others write them, and as fast as they can be; no torch. Commands take a list of arguments."""
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from fakeface.core.cores import available_cores
 
 Pixels = NDArray[np.uint8]
 
@@ -62,7 +63,7 @@ def bare_decoding(argv: list[str]) -> None:
     def dropped(path: Path) -> None:
         decoded(path, int(argv[1]))
 
-    with ThreadPoolExecutor(os.cpu_count()) as executor:
+    with ThreadPoolExecutor(available_cores()) as executor:
         for _ in executor.map(dropped, files(argv[0])):
             pass
 

@@ -120,6 +120,7 @@ def where() -> dict[str, str]:
     """Machine, commit and versions, for the page."""
     import torch
 
+    from fakeface.core.cores import available_cores
     from fakeface.training.devices import cpu_name
 
     def git(*arguments: str) -> str:
@@ -129,7 +130,7 @@ def where() -> dict[str, str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return {
-        "machine": f"{cpu_name()}, {os.cpu_count()} cores, {memory:.0f} GiB of memory, {gpu}",
+        "machine": f"{cpu_name()}, {available_cores()} cores, {memory:.0f} GiB of memory, {gpu}",
         "commit": (git("rev-parse", "--short", "HEAD") or "unknown") + changed,
         "versions": ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)]),
         "measured": f"{time.strftime('%Y-%m-%d')}, load before it {os.getloadavg()[0]:.1f}",

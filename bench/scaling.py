@@ -8,8 +8,8 @@ from bench.child import measured
 from bench.photos import draw_small, list_photos, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternating
 from fakeface.core.files import read_rows, write_rows
-from fakeface.core.params import load_params
 from fakeface.core.records import GroupRecord, ImageRecord
+from fakeface.params import IndexParams, load_params
 from stages import index
 
 GROWTH = 1.2
@@ -59,11 +59,16 @@ def _commands(folder: Path, size: int) -> dict[str, Go]:
     write_params(
         params,
         PROJECT / "params.yaml",
-        {"data": {"root": str(photos)}, "pack": {"train_px": 64, "eval_px": 64}, "relate": {"image_px": 64}},
+        {
+            "data": {"root": str(photos)},
+            "pack": {"train_px": 64, "eval_px": 64},
+            "augment": {"crop_px": 64},
+            "relate": {"image_px": 64},
+        },
     )
     list_photos(photos, listing)
     index_paths = index.Paths(listing, images, folder / "rejected.csv", ignored)
-    index.run(index_paths, photos, load_params(params, "index", index.IndexParams))
+    index.run(index_paths, photos, load_params(params, "index", IndexParams))
     write_rows(relations / "pairs.csv", GroupRecord, [])
     write_rows(
         relations / "groups.csv", GroupRecord, [GroupRecord(row.path, row.sha256) for row in read_rows(images, ImageRecord)]

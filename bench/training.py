@@ -20,13 +20,14 @@ from bench.trainings import BareTraining, FilesTraining, return_freed_memory
 from fakeface.core.params import read_yaml
 from fakeface.core.records import EpochRecord
 from fakeface.detector import load_detector, score_image
+from fakeface.params import DeviceName
 from fakeface.photos.images import read_image
 from fakeface.scoring.scores import point_estimate, roc_auc
 from fakeface.tracking.records import new_run_record
 from fakeface.tracking.runs import live_run
 from fakeface.training.batches import to_tensors
 from fakeface.training.checkpoint import open_checkpoints
-from fakeface.training.devices import Device, DeviceName, device_tags, keep_freed_memory, select_device
+from fakeface.training.devices import Device, device_tags, keep_freed_memory, select_device
 from fakeface.training.fit import fit, new_network, train_epoch
 from fakeface.training.optimization import new_optimizer
 from fakeface.training.packed import PackedSide, load_side

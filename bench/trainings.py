@@ -1,7 +1,6 @@
 """An epoch of training as others write it, from JPEG files, and the limit: the same steps on one batch that is in memory."""
 
 import ctypes
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from bench.photos import Workspace
+from fakeface.core.cores import available_cores
 from fakeface.core.records import SplitRecord
-from fakeface.training.augmentation import AugmentParams
+from fakeface.params import AugmentParams
 from fakeface.training.batches import EVAL_BATCH_SIZE
 from fakeface.training.devices import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, Device
 from fakeface.training.network import new_classifier
@@ -88,7 +88,7 @@ class FilesTraining:
         params = recipe.train
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=params.lr, weight_decay=params.weight_decay)
         self.best_file = work.root / f"{'simple' if simple else 'notebook'}.pt"
-        workers = (os.cpu_count() or 1) if simple else NOTEBOOK_WORKERS
+        workers = available_cores() if simple else NOTEBOOK_WORKERS
         warnings.filterwarnings("ignore", "This DataLoader will create")  # four workers on two cores are the notebook's
         px = work.pack_params
         transform = simple_transform if simple else notebook_transform

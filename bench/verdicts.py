@@ -1,7 +1,6 @@
 """Parts about use: the verdict on one photo in a new process, and on a thousand."""
 
 import io
-import os
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from bench.pixels import bare_decoding
 from bench.rounds import PROJECT, Go, Goal, Options, Result, alternating, timed
 from bench.trainings import JpegDataset, notebook_transform
 from fakeface.commands import predict
+from fakeface.core.cores import available_cores
 from fakeface.core.files import write_json
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.records import OBJECTIVE_NAMES, SplitRecord
@@ -131,7 +131,7 @@ def _bare_networks(detectors: dict[str, Detector], batch: NDArray[np.uint8], cou
 
 
 def _bare_networks_on_all_cores(detectors: dict[str, Detector], image: NDArray[np.uint8], count: int) -> None:
-    with ThreadPoolExecutor(os.cpu_count()) as executor:
+    with ThreadPoolExecutor(available_cores()) as executor:
         for _ in executor.map(lambda _: _bare_networks(detectors, image[None], 1), range(count)):
             pass
 

@@ -10,8 +10,10 @@
     tracking    MLflow runs, and the store that they are in
     commands    what `fakeface` runs
     detector    a trained model as it is used, without torch
+    params      params.yaml in types, and the check of the whole file
 
-Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > detector > photos > core.
+Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > detector > photos >
+params > core.
 """
 
 __version__ = "0.1.0"

@@ -1,6 +1,5 @@
 """A trained classifier as it is used: an exported network and what it was made for, without torch."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fakeface.core.cores import available_cores
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
 from fakeface.core.records import OBJECTIVE_NAMES
@@ -74,26 +74,31 @@ def load_detectors(models: Path, threads: int | None = None) -> dict[str, Detect
 
 
 def load_detector(folder: Path, threads: int | None = None) -> Detector:
-    """The detector that `train` left in a folder, on so many threads; on all cores where none are named.
+    """The detector that `train` left in a folder, on so many threads; on all cores that it may use where none are named.
 
     Raises:
         FakefaceError: the folder or a file in it is missing or damaged.
     """
     if not ((folder / NETWORK_FILE).is_file() and (folder / CARD_FILE).is_file()):
         raise FakefaceError(f"{folder}: no trained model; expected {NETWORK_FILE} and {CARD_FILE}, which `dvc repro` makes")
-    import onnxruntime
-
     card = read_json(folder / CARD_FILE)
     check_card(card, folder / CARD_FILE)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads or os.cpu_count() or 1
-    try:
-        session = onnxruntime.InferenceSession(folder / NETWORK_FILE, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base
-        raise FakefaceError(f"{folder / NETWORK_FILE}: not a network: {' '.join(str(error).split())[:200]}") from None
+    session = load_network(folder / NETWORK_FILE, threads)
     check_network(session, card["image_px"], folder / NETWORK_FILE)
     return Detector(card["objective"], card["image_px"], card["is_sample"], card["thresholds"], session)
+
+
+def load_network(path: Path, threads: int | None = None) -> Any:
+    """An onnxruntime session. Raises FakefaceError where the file holds no network that it can run."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or available_cores()
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base
+        raise FakefaceError(f"{path}: not a network: {' '.join(str(error).split())[:200]}") from None
 
 
 def check_card(card: Any, path: Path) -> None:

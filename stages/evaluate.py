@@ -14,13 +14,11 @@ from operator import getitem
 from pathlib import Path
 from typing import Annotated
 
-import pydantic
-
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import read_json, write_json, write_rows
-from fakeface.core.params import STRICT, load_params
 from fakeface.core.records import LABEL_NAMES, OBJECTIVE_NAMES, ObjectiveName, Side, SplitRecord, ThresholdName
+from fakeface.params import EvaluateParams, load_params
 from fakeface.scoring.baselines import baseline_scores
 from fakeface.scoring.comparison import compare_models, shift
 from fakeface.scoring.evaluation import model_scores
@@ -41,14 +39,6 @@ class Paths:
     perturbed: Annotated[Path, "CSV to read: the perturbed test images' p_fake by both models"]
     metrics: Annotated[Path, "folder to write evaluate.json, scores.json and plots/ to"]
     params: ParamsPath = Path("params.yaml")
-
-
-@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
-class EvaluateParams:
-    """Section `evaluate`."""
-
-    seed: int = pydantic.Field(ge=0)
-    resamples: int = pydantic.Field(ge=100)
 
 
 @dataclasses.dataclass(frozen=True)

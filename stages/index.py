@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import pandas as pd
-import pydantic
 
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.console import printable
@@ -23,7 +22,7 @@ from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import read_rows, write_json
 from fakeface.core.frames import frame_of, write_table
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import STRICT, DataParams, load_params
+from fakeface.core.params import DataParams
 from fakeface.core.records import (
     DIFFICULTIES,
     FAKE,
@@ -36,6 +35,7 @@ from fakeface.core.records import (
     ImageRecord,
     RejectedRecord,
 )
+from fakeface.params import IndexParams, load_params
 from fakeface.photos.images import ImageError, image_facts, read_unchanged
 
 Subset = Literal["training", "test", ""]
@@ -53,13 +53,6 @@ class Paths:
     rejected: Annotated[Path, "CSV to write: a row per file that cannot be used, with the reason"]
     metrics: Annotated[Path, "JSON to write: counts"]
     params: ParamsPath = Path("params.yaml")
-
-
-@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
-class IndexParams:
-    """Section `index`: with more files than `max_rejected` that cannot be used, the folder itself is taken to be wrong."""
-
-    max_rejected: int = pydantic.Field(ge=0)
 
 
 @dataclass(frozen=True)

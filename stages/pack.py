@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pydantic
 
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import each_row, replacing
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import STRICT, DataParams, load_params
+from fakeface.core.params import DataParams
 from fakeface.core.records import Side, SplitRecord
+from fakeface.params import PackParams, load_params
 from fakeface.photos.images import Pixels, fit, read_indexed
 
 
@@ -29,14 +29,6 @@ class Paths:
     split: Annotated[Path, "CSV to read: every image's side"]
     packed: Annotated[Path, "folder to write train.npy and valid.npy to"]
     params: ParamsPath = Path("params.yaml")
-
-
-@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
-class PackParams:
-    """Section `pack`: the side of a packed image, larger for training so that crops can move about in it."""
-
-    train_px: int = pydantic.Field(ge=16, le=4096)
-    eval_px: int = pydantic.Field(ge=16, le=4096)
 
 
 def load_pixels(record: SplitRecord, root: Path, px: int) -> Pixels:

@@ -18,7 +18,6 @@ from typing import Annotated, Any, NamedTuple, get_args
 import cv2
 import numpy as np
 import pandas as pd
-import pydantic
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fakeface.core.arguments import ParamsPath, parse_paths
@@ -26,8 +25,9 @@ from fakeface.core.checkout import checkout_root
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import each_row, write_json, write_rows
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import STRICT, DataParams, load_params
+from fakeface.core.params import DataParams
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord, RelationKind
+from fakeface.params import RelateParams, load_params
 from fakeface.photos.images import read_indexed
 from fakeface.relations.cache import Cache, ComparisonRecord, open_cache, prune_caches
 from fakeface.relations.features import Features, detect_features, mirror_features, pixels_digest
@@ -41,16 +41,6 @@ class Paths:
     relations: Annotated[Path, "folder to write pairs.csv and groups.csv to"]
     metrics: Annotated[Path, "JSON to write: counts of pairs and groups"]
     params: ParamsPath = Path("params.yaml")
-
-
-@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
-class RelateParams:
-    """Section `relate`: how closely to look, and from how many shared points on two images are related."""
-
-    image_px: int = pydantic.Field(ge=64, le=4096)
-    keypoints: int = pydantic.Field(ge=50, le=10_000)
-    max_scale: float = pydantic.Field(ge=1)
-    min_points: int = pydantic.Field(ge=4)
 
 
 CANDIDATE_COLUMNS = ["one", "other", "mirrored"]

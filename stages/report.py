@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import pydantic
 from matplotlib.figure import Figure
 
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_json, read_rows, replacing
-from fakeface.core.params import STRICT, DataParams, flat_params, load_params, read_yaml
+from fakeface.core.params import DataParams, flat_params, read_yaml
 from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES, EpochRecord, ObjectiveName
 from fakeface.detector import CARD_FILE, RUN_FILE
+from fakeface.params import ReportParams, load_params
 from fakeface.reporting import figures
 from fakeface.reporting.mistakes import Mistake, confident_mistakes
 from fakeface.reporting.pages import difficulties, rendered
@@ -55,14 +55,6 @@ class Paths:
     page: Annotated[Path, "HTML to write: the report"]
     card: Annotated[Path, "Markdown to write: the model card"]
     params: ParamsPath = Path("params.yaml")
-
-
-@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
-class ReportParams:
-    """Section `report`."""
-
-    mistakes: int = pydantic.Field(ge=0)
-    thumbnails: bool
 
 
 def make_figures(

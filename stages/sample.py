@@ -20,15 +20,16 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pydantic
 from PIL import Image
 from tqdm import tqdm
 
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.checkout import checkout_root
+from fakeface.core.cores import available_cores
 from fakeface.core.errors import FakefaceError, run_as_command
-from fakeface.core.params import STRICT, DataParams, load_params
+from fakeface.core.params import DataParams
 from fakeface.core.records import FAKE, LABEL_NAMES, PARTS, REAL, SAMPLE_MARKER
+from fakeface.params import SampleParams, load_params
 from fakeface.synthetic.arithmetic import uniform
 from fakeface.synthetic.photos import RETOUCHES, Photo, composite, render, to_8_bit
 from fakeface.synthetic.traits import Camera, Face, Scene, random_shot
@@ -49,18 +50,6 @@ PATTERNS = 2 ** len(PARTS) - 1
 class Paths:
     sample: Annotated[Path, "folder to make"]
     params: ParamsPath = Path("params.yaml")
-
-
-@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
-class SampleParams:
-    """Section `sample`; of the fakes a third each are easy, mid and hard."""
-
-    seed: Annotated[int, pydantic.Field(ge=0)]
-    image_px: Annotated[int, pydantic.Field(ge=64, le=1024)]
-    training_real: Annotated[int, pydantic.Field(ge=1)]
-    training_fake: Annotated[int, pydantic.Field(ge=3)]
-    test_real: Annotated[int, pydantic.Field(ge=1)]
-    test_fake: Annotated[int, pydantic.Field(ge=3)]
 
 
 @dataclass(frozen=True)
@@ -176,7 +165,7 @@ def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
     root, params = load_params(paths.params, "data", DataParams).root, load_params(paths.params, "sample", SampleParams)
     if is_used(paths.sample, root):
-        run(paths, params, workers=os.cpu_count() or 1)
+        run(paths, params, workers=available_cores())
     else:
         with replacing_folder(paths.sample) as temporary:
             (temporary / NOT_DRAWN).write_text(NOT_DRAWN_TEXT, encoding="utf-8")

@@ -21,6 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
+import fakeface
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.checkout import checkout_root
 from fakeface.core.errors import FakefaceError, run_as_command
@@ -33,6 +34,8 @@ MAX_CACHES = 8
 """Hashes are kept for so many folders of photos, those scanned last."""
 SETTLED_NS = 2 * 10**9
 """What changed within the last two seconds may change again and bear the same time: its hash is not kept."""
+
+SCHEMA = Path(fakeface.__file__).with_name("params.py")
 
 State = list[int]
 """A file's size, times of the last change of its content and of its status in ns, and inode: while they stay, so does it."""
@@ -121,6 +124,23 @@ def store_hashes(cache: Path, hashes: Hashes) -> None:
             unused.unlink(missing_ok=True)
 
 
+def check_new_params(params: Path, cache: Path) -> None:
+    """Check all sections of params.yaml, so that no later stage is the first to refuse one; once for each content of the file.
+
+    Raises:
+        ParamsError: as `check_params`, whose import takes longer than all else here.
+    """
+    digest = sha256(params.read_bytes() + SCHEMA.read_bytes()).hexdigest()
+    with suppress(OSError):
+        if cache.read_text(encoding="utf-8") == digest:
+            return
+    from fakeface.params import check_params
+
+    check_params(params)
+    with suppress(OSError), replacing(cache) as temporary:
+        temporary.write_text(digest, encoding="utf-8")
+
+
 def run(paths: Paths, root: Path) -> None:
     if not root.is_dir():
         raise FakefaceError(f"{root}: no such folder: data.root should name a folder of photos")
@@ -134,7 +154,9 @@ def run(paths: Paths, root: Path) -> None:
 
 def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
-    run(paths, load_root(paths.params))
+    root = load_root(paths.params)
+    check_new_params(paths.params, checkout_root() / ".cache" / "params" / "checked")
+    run(paths, root)
 
 
 def _is_hidden(name: str) -> bool:

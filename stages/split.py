@@ -12,20 +12,18 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pydantic
-from pydantic import Field, ValidationInfo, field_validator
 
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import write_json
 from fakeface.core.frames import read_table, write_table
-from fakeface.core.params import STRICT, load_params
 from fakeface.core.records import FAKE, LABEL_NAMES, REAL, GroupRecord, ImageRecord, PairRecord, Side, SplitRecord
+from fakeface.params import SplitParams, load_params
 
 Stratum = tuple[int, str]
 """Label and difficulty: every side that is drawn gets its share of each."""
@@ -44,28 +42,6 @@ class Paths:
     split: Annotated[Path, "CSV to write: the index with the side and the group of every image"]
     metrics: Annotated[Path, "JSON to write: counts per side and across sides"]
     params: ParamsPath = Path("params.yaml")
-
-
-@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
-class SplitParams:
-    """Section `split`; `by` image is the notebook's random split, in which even identical files may part."""
-
-    seed: int = Field(ge=0)
-    by: Literal["group", "image"]
-    folds: int = Field(ge=2)
-    fold: int = Field(ge=0)
-    exclude_relatives: bool
-    test_count: int = Field(ge=1)
-    test_difficulty: str = Field(min_length=1)
-    test_fraction: float = Field(gt=0, lt=1)
-
-    @field_validator("fold")
-    @classmethod
-    def _is_one_of_the_folds(cls, fold: int, info: ValidationInfo) -> int:
-        folds = info.data.get("folds")
-        if folds is not None and fold >= folds:
-            raise ValueError(f"should be less than split.folds, {folds}")
-        return fold
 
 
 def relatives_of_test(table: pd.DataFrame) -> "pd.Series[bool]":

@@ -14,20 +14,19 @@ from typing import Annotated, Any
 
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.checkout import checkout_root
-from fakeface.core.errors import ParamsError, run_as_command
+from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_json, write_json, write_rows
-from fakeface.core.params import load_params, read_yaml
+from fakeface.core.params import read_yaml
 from fakeface.core.records import EpochRecord, ObjectiveName
+from fakeface.params import AugmentParams, ModelParams, TrainParams, load_params
 from fakeface.tracking.records import new_run_record
 from fakeface.tracking.runs import LiveRun, live_run
-from fakeface.training.augmentation import AugmentParams
 from fakeface.training.checkpoint import fingerprint, open_checkpoints
-from fakeface.training.devices import Device, device_tags, keep_freed_memory, peak_memory, select_device
-from fakeface.training.export import write_model
+from fakeface.training.devices import Device, device_tags, keep_freed_memory, peak_memory, select_device, use_available_cores
 from fakeface.training.fit import fit
-from fakeface.training.network import ModelParams
+from fakeface.training.model_folder import write_model
 from fakeface.training.packed import PackedSide, load_side
-from fakeface.training.recipe import Recipe, TrainParams
+from fakeface.training.recipe import Recipe
 
 LOGGED_SECTIONS = ("split", "pack", "augment", "model", "train")
 DECISIVE_CODE = ("stages/train.py", "fakeface/core", "fakeface/training")
@@ -48,15 +47,11 @@ class Paths:
 
 
 def read_recipe(paths: Paths) -> Recipe:
+    train = load_params(paths.params, "train", TrainParams)
+    augment = load_params(paths.params, "augment", AugmentParams)
+    model = load_params(paths.params, "model", ModelParams)
     stats = read_json(paths.stats)
-    return Recipe(
-        paths.objective,
-        load_params(paths.params, "train", TrainParams),
-        load_params(paths.params, "augment", AugmentParams),
-        load_params(paths.params, "model", ModelParams),
-        stats["mean"],
-        stats["std"],
-    )
+    return Recipe(paths.objective, train, augment, model, stats["mean"], stats["std"])
 
 
 def code_files(root: Path) -> Iterator[Path]:
@@ -106,10 +101,8 @@ class Log:
 def run(paths: Paths, recipe: Recipe) -> None:
     stage = f"train_{paths.objective}"
     train, valid = (load_side(paths.packed, paths.split, side) for side in ("train", "valid"))
-    if recipe.augment.crop_px > train.images.shape[1]:
-        limit = f"should be at most pack.train_px, {train.images.shape[1]}"
-        raise ParamsError(f"{paths.params}: augment.crop_px: {recipe.augment.crop_px}: {limit}")
     keep_freed_memory()
+    use_available_cores()
     device = select_device(recipe.train.device, recipe.train.precision)
     tags = device_tags(device)
     run_record = new_run_record(stage, read_yaml(paths.params), LOGGED_SECTIONS, tags)

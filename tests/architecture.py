@@ -70,11 +70,11 @@ def room(module: str) -> str:
     return "/".join(parts[:2]) if len(parts) > 2 or module in ROOMS else f"{'/'.join(parts)}.py"
 
 
-def loaded_sections(module: str) -> dict[str, str]:
-    """Sections of params.yaml that a module loads, with the name of the type that each is loaded as."""
+def loaded_sections(module: str) -> set[str]:
+    """Sections of params.yaml that a module loads; that `load_params` checks the others too makes nothing depend on them."""
     calls = [node for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
     loads = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "load_params"]
-    return {ast.literal_eval(section): ast.unparse(kind) for _, section, kind in (call.args for call in loads)}
+    return {ast.literal_eval(section) for _, section, _ in (call.args for call in loads)}
 
 
 def loads_root(module: str) -> bool:

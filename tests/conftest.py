@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import settings
 from PIL import Image
 
@@ -73,6 +75,14 @@ def without_privileges() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+def write_params(path: Path, changes: Mapping[Any, Any]) -> None:
+    """The project's params.yaml with other values: a stage that reads one section checks them all."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for section, values in changes.items():
+        params[section] = params.get(section, {}) | values if isinstance(values, dict) else values
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
 def photo(seed: int, width: int = 48, height: int = 48) -> Image.Image:

@@ -12,7 +12,6 @@ from scipy.special import expit, logit
 
 from fakeface.core.files import write_json, write_rows
 from fakeface.core.frames import frame_of
-from fakeface.core.params import load_params
 from fakeface.core.records import (
     FAKE,
     OBJECTIVE_NAMES,
@@ -24,10 +23,10 @@ from fakeface.core.records import (
     PredictionRecord,
     SplitRecord,
 )
+from fakeface.params import EvaluateParams, SplitParams, load_params
 from fakeface.photos.perturbations import PERTURBATIONS
 from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
 from stages import evaluate, split
-from stages.evaluate import EvaluateParams
 from tests.checkout import PROJECT
 from tests.conftest import DIFFICULTIES, photo
 
@@ -164,7 +163,7 @@ def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) ->
 
 def _write_counts(root: Path, rows: Sequence[SplitRecord], pairs: Sequence[PairRecord], *, is_sample: bool) -> None:
     metrics = root / "metrics"
-    params = load_params(root / "params.yaml", "split", split.SplitParams)
+    params = load_params(root / "params.yaml", "split", SplitParams)
     write_json(metrics / "split.json", split.summary(frame_of(SplitRecord, rows), frame_of(PairRecord, pairs), params))
     fakes = sum(row.label for row in rows)
     index = {"images": len(rows), "real": len(rows) - fakes, "fake": fakes, "duplicates": 0, "rejected": 1}

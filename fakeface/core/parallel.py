@@ -1,12 +1,13 @@
 """Do the same work on many items, spread over the cores, with a progress bar."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from tqdm import tqdm
+
+from fakeface.core.cores import available_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,7 +21,7 @@ def on_all_cores(
     `total` is the number of items where `items` has no length. Items are taken, and results held, a few at a time. Threads
     suffice: Pillow decodes and resizes without Python's lock.
     """
-    threads = os.cpu_count() or 1
+    threads = available_cores()
     total = len(items) if isinstance(items, Sized) else total
     waiting: deque[Future[Result]] = deque()
     hidden = True if title is None else None  # None: hidden where stderr is no terminal

@@ -25,7 +25,7 @@ class DataParams:
     root: Annotated[Path, BeforeValidator(folder)]
 
 
-def load_params(path: Path, section: str, kind: type[Section]) -> Section:
+def load_section(path: Path, section: str, kind: type[Section]) -> Section:
     """The section of a params file as a dataclass of type `kind`; a scalar parameter is a section of its own.
 
     Raises:

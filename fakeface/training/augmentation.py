@@ -7,27 +7,12 @@ difference: the random order of the four colour changes is drawn per batch, ther
 import math
 
 import torch
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from fakeface.core.params import STRICT
+from fakeface.params import AugmentParams
 
 GREY_WEIGHTS = (0.2989, 0.587, 0.114)
 """ITU-R BT.601 luma, as torchvision rounds it."""
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class AugmentParams:
-    """Section `augment`: brightness, contrast, saturation scaled by 1 ± the value; hue turned by ± that share of a circle."""
-
-    crop_px: int = Field(ge=1)
-    horizontal_flip: float = Field(ge=0, le=1)
-    rotation_degrees: float = Field(ge=0, le=180)
-    brightness: float = Field(ge=0, le=1)
-    contrast: float = Field(ge=0, le=1)
-    saturation: float = Field(ge=0, le=1)
-    hue: float = Field(ge=0, le=0.5)
 
 
 def random_values(count: int, params: AugmentParams, generator: torch.Generator) -> dict[str, Tensor]:

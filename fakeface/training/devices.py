@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from fakeface.core.cores import available_cores
 from fakeface.core.errors import ParamsError
+from fakeface.params import DeviceName, Precision
 from fakeface.training.depthwise import FastDepthwise
 
-DeviceName = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "float32", "bf16"]
 BYTES_PER_MIB = 2**20
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of glibc's malloc.h."""
@@ -63,6 +63,11 @@ def select_device(device: DeviceName, precision: Precision) -> Device:
 def _cpu_has_bf16() -> bool:
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def use_available_cores() -> None:
+    """Torch counts those that affinity allows, but not a control group's quota; fewer threads, as OMP_NUM_THREADS, stay."""
+    torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
 
 
 def keep_freed_memory() -> None:

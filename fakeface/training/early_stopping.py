@@ -1,7 +1,7 @@
 """Which epoch is the best so far, and whether training goes on after it."""
 
 from fakeface.core.records import EpochRecord
-from fakeface.training.recipe import TrainParams
+from fakeface.params import TrainParams
 
 
 def best_epoch(epochs: list[EpochRecord]) -> EpochRecord:

@@ -1,4 +1,4 @@
-"""The model folder: weights, the exported network for use without torch, the model's card and the training's run record."""
+"""The trained network as a file that runs without torch, with its normalisation and calibration inside."""
 
 import warnings
 from pathlib import Path
@@ -6,51 +6,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from fakeface.core.errors import FakefaceError
-from fakeface.core.files import replacing, write_json
-from fakeface.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE, load_detector
-from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
-from fakeface.training.fit import FitResult
+from fakeface.detector import load_network
 from fakeface.training.losses import Objective
-from fakeface.training.network import copy_weights
-from fakeface.training.packed import PackedSide
-from fakeface.training.recipe import Recipe
 
 EXPORT_TOLERANCE = 1e-4
-CHECKED_IMAGES = 8
-
-
-def write_model(folder: Path, result: FitResult, recipe: Recipe, valid: PackedSide, *, is_sample: bool) -> None:
-    """Calibrate the trained network on the valid images and write its folder.
-
-    Raises:
-        FakefaceError: the exported network does not compute what the trained one does.
-    """
-    temperature = fit_temperature(valid.labels, result.valid_p_fake)
-    p_fake = apply_temperature(result.valid_p_fake, temperature)
-    image_px = valid.images.shape[1]
-    classifier = ExportedClassifier(result.network, recipe.objective, recipe.mean, recipe.std, temperature).eval().cpu()
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        temporary.write_bytes(save(copy_weights(result.network)))
-    with replacing(folder / NETWORK_FILE) as temporary:
-        export_onnx(classifier, image_px, temporary)
-    card = {
-        "objective": recipe.objective_name,
-        "arch": recipe.model.arch,
-        "image_px": image_px,
-        "is_sample": is_sample,
-        "mean": recipe.mean,
-        "std": recipe.std,
-        "best_epoch": result.best.epoch,
-        "temperature": temperature,
-        "thresholds": choose_thresholds(valid.labels, p_fake),
-    }
-    write_json(folder / CARD_FILE, card)
-    write_json(folder / RUN_FILE, result.run_record)
-    check_export(classifier, np.array(valid.images[:CHECKED_IMAGES]), folder)
+"""Of p_fake."""
 
 
 class ExportedClassifier(nn.Module):
@@ -87,6 +50,7 @@ def export_onnx(classifier: ExportedClassifier, image_px: int, path: Path) -> No
     """
     example = torch.zeros((2, image_px, image_px, 3), dtype=torch.uint8)
     names = ["images", "p_fake", "logits"]
+    torch._C._jit_onnx_log = lambda *_: None  # else a failure prints the network on 200 lines
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the newer exporter, and about constants that cannot be folded
         torch.onnx.export(
@@ -100,14 +64,13 @@ def export_onnx(classifier: ExportedClassifier, image_px: int, path: Path) -> No
         )
 
 
-def check_export(classifier: ExportedClassifier, images: NDArray[np.uint8], folder: Path) -> None:
-    """Raises FakefaceError unless the network exported to `folder` gives images (N, px, px, 3) the same p_fake."""
-    with torch.inference_mode():
-        trained, _ = classifier(torch.from_numpy(images))
-    exported, _ = load_detector(folder).scores(images)
+@torch.inference_mode()
+def check_export(classifier: ExportedClassifier, images: NDArray[np.uint8], path: Path) -> None:
+    """Raises FakefaceError unless the exported network gives images (N, px, px, 3) the same p_fake."""
+    trained, _ = classifier(torch.from_numpy(images))
+    exported, _ = load_network(path).run(["p_fake", "logits"], {"images": images})
     difference = float(np.abs(exported - trained.numpy()).max())
-    if difference > EXPORT_TOLERANCE:
+    if not difference <= EXPORT_TOLERANCE:  # nor is it where it is no number
         raise FakefaceError(
-            f"{folder / NETWORK_FILE}: p_fake differs by {difference:g} from the trained network's; "
-            f"expected at most {EXPORT_TOLERANCE:g}"
+            f"{path}: p_fake differs by {difference:g} from the trained network's; expected at most {EXPORT_TOLERANCE:g}"
         )

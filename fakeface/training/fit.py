@@ -27,10 +27,11 @@ from fakeface.training.calibration import HALF
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.devices import Device, Stopwatch
 from fakeface.training.early_stopping import best_epoch, is_over
-from fakeface.training.network import check_image_px, copy_weights, new_classifier
+from fakeface.training.network import copy_weights, new_classifier
 from fakeface.training.optimization import current_learning_rate, learning_rate, new_optimizer, set_learning_rate
 from fakeface.training.packed import PackedSide
 from fakeface.training.recipe import Recipe
+from fakeface.training.rehearsal import rehearse
 
 
 class Log(Protocol):
@@ -66,7 +67,7 @@ def fit(
     """Train a network until `epochs` or `patience` run out, resuming from the last checkpoint if there is one.
 
     Raises:
-        ParamsError: the network takes no images of the side asked for.
+        ParamsError: the network takes no images of the side asked for, or cannot be exported for it.
         FakefaceError: the loss diverges, or a checkpoint cannot be written.
     """
     network = new_network(recipe, device, eval_px=valid.images.shape[1])
@@ -184,11 +185,10 @@ def count_correct(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
 
 
 def new_network(recipe: Recipe, device: Device, eval_px: int) -> nn.Module:
-    """The recipe's network before its first step, on the device, in its memory layout. Raises as `check_image_px` does."""
+    """The recipe's network before its first step, on the device, in its memory layout. Raises as `rehearse` does."""
     network = new_classifier(recipe.model, recipe.train.seed).to(device.torch_device)
     network.to(memory_format=recipe.memory_format)  # type: ignore[call-overload]
-    check_image_px(network, recipe.model, "augment.crop_px", recipe.augment.crop_px)
-    check_image_px(network, recipe.model, "pack.eval_px", eval_px)
+    rehearse(network, recipe, device, eval_px)
     return network
 
 

@@ -4,34 +4,23 @@ from http.client import HTTPException
 from pathlib import Path
 
 import torch
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from fakeface.core.errors import FakefaceError, ParamsError
-from fakeface.core.params import STRICT
+from fakeface.params import EFFICIENTNET_LITE0, ModelParams
 from fakeface.training.torchvision_ops import import_torchvision
 
-EFFICIENTNET_LITE0 = "efficientnet_lite0"
 BATCH_NORM_MOMENTUM = 0.1
 """torch's default; with the 0.01 of its ImageNet training, running statistics lag behind for a few hundred steps."""
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class ModelParams:
-    """Section `model`: `arch` is efficientnet_lite0 or a name in torchvision.models, `weights` imagenet, random or a file."""
-
-    arch: str = Field(min_length=1)
-    weights: str = Field(min_length=1)
 
 
 def new_classifier(params: ModelParams, seed: int) -> nn.Module:
     """The architecture with a last layer of two outputs; layers for which there are no weights are initialised from `seed`.
 
     Raises:
-        ParamsError: the architecture is unknown or has no last linear layer.
+        ParamsError: the architecture has no last linear layer.
         FakefaceError: the weights cannot be loaded or do not fit.
     """
     torch.manual_seed(seed)
@@ -57,11 +46,8 @@ def _efficientnet_lite0(*, imagenet: bool) -> nn.Module:
 
 
 def _torchvision_network(arch: str, *, imagenet: bool) -> nn.Module:
-    models = import_torchvision().models
-    if arch not in models.list_models(module=models):
-        raise ParamsError(f"model.arch: {arch!r}: should be {EFFICIENTNET_LITE0} or a name in torchvision.models")
     try:
-        network: nn.Module = models.get_model(arch, weights="DEFAULT" if imagenet else None)
+        network: nn.Module = import_torchvision().models.get_model(arch, weights="DEFAULT" if imagenet else None)
     except (OSError, HTTPException, RuntimeError) as error:  # no network, a broken transfer, a damaged file
         raise FakefaceError(
             f"model.weights: imagenet: {arch}'s weights could not be downloaded ({_one_line(error)}); "
@@ -122,13 +108,3 @@ def _one_line(error: Exception) -> str:
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:
     """A copy of the weights and buffers by name, on the CPU."""
     return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in network.state_dict().items()}
-
-
-@torch.inference_mode()
-def check_image_px(network: nn.Module, params: ModelParams, key: str, px: int) -> None:
-    """Raises ParamsError, naming the parameter `key`, if the network takes no images of px x px."""
-    device = next(network.parameters()).device
-    try:
-        network.eval()(torch.zeros((2, 3, px, px), device=device))
-    except (AssertionError, RuntimeError) as error:
-        raise ParamsError(f"{key}: {px}: {params.arch} takes no images of that side: {_one_line(error)}") from None

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from fakeface.training.recipe import TrainParams
+from fakeface.params import TrainParams
 
 
 def new_optimizer(network: nn.Module, params: TrainParams) -> torch.optim.Optimizer:

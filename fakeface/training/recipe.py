@@ -1,43 +1,18 @@
 """What decides the result of a training, apart from the images."""
 
-from dataclasses import asdict
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 
-from fakeface.core.params import STRICT
 from fakeface.core.records import ObjectiveName
-from fakeface.training.augmentation import AugmentParams
-from fakeface.training.devices import DeviceName, Precision
+from fakeface.params import AugmentParams, Layout, ModelParams, TrainParams
 from fakeface.training.losses import OBJECTIVES, Objective
-from fakeface.training.network import ModelParams
-
-Layout = Literal["channels_last", "contiguous"]
 
 MEMORY_FORMATS: dict[Layout, torch.memory_format] = {
     "channels_last": torch.channels_last,
     "contiguous": torch.contiguous_format,
 }
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class TrainParams:
-    """Section `train`; training stops after `patience` epochs without a better validation accuracy."""
-
-    seed: int = Field(ge=0)
-    optimizer: Literal["adam", "adamw"]
-    lr: float = Field(gt=0, allow_inf_nan=False)
-    weight_decay: float = Field(ge=0, allow_inf_nan=False)
-    schedule: Literal["constant", "one_cycle"]
-    label_smoothing: float = Field(ge=0, lt=1)
-    batch_size: int = Field(ge=2)
-    epochs: int = Field(ge=1)
-    patience: int = Field(ge=1)
-    device: DeviceName
-    precision: Precision
-    layout: Layout
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from fakeface.photos.perturbations import PERTURBATIONS
 from fakeface.training.export import ExportedClassifier, export_onnx
 from fakeface.training.losses import OBJECTIVES
 from stages import infer
-from tests.conftest import Command, Outcome, photo
+from tests.conftest import Command, Outcome, photo, write_params
 from tests.split_rows import image
 from tests.tiny_models import IMAGE_PX, write_model
 
@@ -62,7 +62,7 @@ def root(tmp_path: Path) -> Path:
         photo(number, *size).save(folder / name)
         rows.append(image(number, number % 2, path=name, side=side, sha256=sha256_of(folder / name)))
     write_rows(tmp_path / "split.csv", SplitRecord, rows)
-    write_json(tmp_path / "params.yaml", {"data": {"root": str(folder)}})
+    write_params(tmp_path / "params.yaml", {"data": {"root": str(folder)}})
     return folder
 
 

@@ -8,24 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image, ImageOps
 
 from bench.child import measured
 from fakeface.core.files import read_json, read_rows, write_rows
-from fakeface.core.params import load_params
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord
+from fakeface.params import RelateParams
 from fakeface.relations import shortlist
 from fakeface.relations.cache import open_cache
 from fakeface.relations.features import Features, detect_features
 from fakeface.relations.matching import count_shared_points
 from stages import relate
-from tests.conftest import Command, Outcome
+from tests.conftest import Command, Outcome, write_params
 from tests.relations.test_features import pasted, textured
 
 Relate = Callable[..., Outcome]
 
-SECTION = {"image_px": 450, "keypoints": 800, "max_scale": 2.0, "min_points": 7}
+SECTION: dict[str, Any] = {"image_px": 450, "keypoints": 800, "max_scale": 2.0, "min_points": 7}
 
 
 def write_index(root: Path, rows: Path) -> list[ImageRecord]:
@@ -62,7 +61,7 @@ def run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Re
 
     def run(root: Path, out: str = "out", **changes: object) -> Outcome:
         params = tmp_path / "params.yaml"
-        params.write_text(yaml.safe_dump({"data": {"root": str(root)}, "relate": SECTION | changes}))
+        write_params(params, {"data": {"root": str(root)}, "relate": SECTION | changes})
         if not (tmp_path / "images.csv").exists():
             write_index(root, tmp_path / "images.csv")
         paths = (
@@ -230,8 +229,8 @@ def relate_in_small_buckets(argv: list[str]) -> None:
 def test_memory_grows_by_features_and_a_small_row_per_image(tmp_path: Path) -> None:
     """Each image's features are cached here, so that the photos themselves are not needed."""
     params, rows = tmp_path / "params.yaml", tmp_path / "images.csv"
-    params.write_text(yaml.safe_dump({"data": {"root": str(tmp_path)}, "relate": SECTION}))
-    settings = load_params(params, "relate", relate.RelateParams)
+    write_params(params, {"data": {"root": str(tmp_path)}, "relate": SECTION})
+    settings = RelateParams(**SECTION)
     rng = np.random.default_rng(0)
     counts, keypoints = (1000, 4000), 40
     feature_bytes, search_bytes, row_bytes = 136 * keypoints * 9 / 8, 64 * keypoints, 2048  # an eighth is room to grow

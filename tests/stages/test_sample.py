@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import sha256_of
 from fakeface.core.records import SAMPLE_MARKER
+from fakeface.params import SampleParams
 from stages import sample
-from stages.sample import Paths, PhotoSpec, SampleParams, is_used, photo_of, photo_specs, run
-from tests.conftest import ROOT
+from stages.sample import Paths, PhotoSpec, is_used, photo_of, photo_specs, run
+from tests.conftest import ROOT, write_params
 from tests.processors import OLDEST, PROCESSORS, needs_wide_instructions
 
 SMALL = SampleParams(seed=3, image_px=64, training_real=3, training_fake=5, test_real=2, test_fake=3)
@@ -112,8 +112,8 @@ def command(*arguments: object, **environment: str) -> Drawn:
 
 def draw(folder: Path, root: object = None, environment: Mapping[str, str] = MappingProxyType({}), **changes: object) -> Drawn:
     """What `python -m stages.sample` makes of folder/sample, where data.root is that or another one."""
-    params = {"data": {"root": str(root or folder / "sample")}, "sample": vars(SMALL) | changes}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    values = {"data": {"root": str(root or folder / "sample")}, "sample": vars(SMALL) | changes}
+    write_params(folder / "params.yaml", values)
     return command("--sample", folder / "sample", "--params", folder / "params.yaml", **environment)
 
 

@@ -16,7 +16,7 @@ import pytest
 from fakeface.core.files import read_rows
 from fakeface.core.records import FileRecord
 from stages import scan
-from tests.conftest import ROOT, Command, Outcome, without_privileges
+from tests.conftest import ROOT, Command, Outcome, without_privileges, write_params
 
 Scan = Callable[[Path], Outcome]
 Listing = Callable[[], dict[str, FileRecord]]
@@ -37,7 +37,7 @@ def run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sc
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "checkout"))
 
     def run(root: Path) -> Outcome:
-        (tmp_path / "params.yaml").write_text(f"data: {{root: '{root}'}}\n")
+        write_params(tmp_path / "params.yaml", {"data": {"root": str(root)}})
         return command(scan, "--listing", tmp_path / "listing.csv", "--params", tmp_path / "params.yaml")
 
     return run
@@ -251,3 +251,21 @@ def test_a_missing_folder_is_one_line(run: Scan, tmp_path: Path) -> None:
         complaint = f"error: {tmp_path / name}: no such folder: data.root should name a folder of photos\n"
         assert run(tmp_path / name) == Outcome(1, "", complaint)
     assert not (tmp_path / "listing.csv").exists()
+
+
+def test_a_mistake_in_any_section_ends_the_first_stage_that_runs(photos: Path, command: Command, tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    arguments = ("--listing", tmp_path / "listing.csv", "--params", params)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(tmp_path / "checkout"))
+        for changes, complaint in (
+            ({"loss": "tripple"}, "loss: 'tripple': should be 'ce' or 'bce'"),
+            ({"train": {"lr": "abc"}}, "train.lr: 'abc': "),
+            ({"train": {"learning_rate": 1}}, "train.learning_rate: unknown parameter"),
+        ):
+            write_params(params, {"data": {"root": str(photos)}} | changes)
+            outcome = command(scan, *arguments)
+            assert outcome.status == 2
+            assert outcome.err.startswith(f"error: {params}: {complaint}")
+        write_params(params, {"data": {"root": str(photos)}})
+        assert command(scan, *arguments) == Outcome(0, "", "")

@@ -9,6 +9,7 @@ from typing import get_args
 
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -17,9 +18,10 @@ from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json, read_rows, write_rows
 from fakeface.core.frames import frame_of
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord, Side, SplitRecord
+from fakeface.params import SplitParams
 from stages import split
-from stages.split import SplitParams, assign_sides, audit
-from tests.conftest import Command, Outcome
+from stages.split import assign_sides, audit
+from tests.conftest import Command, Outcome, write_params
 
 PARAMS = SplitParams(
     seed=0, by="group", folds=5, fold=0, exclude_relatives=True, test_count=5, test_difficulty="mid", test_fraction=0.25
@@ -259,7 +261,7 @@ def test_where_too_few_are_unrelated_the_error_says_so(subset: str, group_size: 
 @pytest.fixture
 def run(command: Command, tmp_path: Path) -> Callable[[str], Outcome]:
     def run(params: str) -> Outcome:
-        (tmp_path / "params.yaml").write_text(f"split: {params}\n")
+        write_params(tmp_path / "params.yaml", {"split": yaml.safe_load(params)})
         paths = ("--split", tmp_path / "split.csv", "--metrics", tmp_path / "split.json", "--params", tmp_path / "params.yaml")
         return command(split, "--images", tmp_path / "images.csv", "--relations", tmp_path, *paths)
 
@@ -314,7 +316,7 @@ def test_the_table_keeps_every_row_and_column(run: Callable[[str], Outcome], tmp
 
 
 def test_an_image_costs_two_kilobytes_of_memory_at_most(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text(f"split: {GIVEN.replace('group', 'image')}\n")
+    write_params(tmp_path / "params.yaml", {"split": yaml.safe_load(GIVEN.replace("group", "image"))})
     peaks_mib = []
     for count in (5_000, 20_000):
         rows = [replace(row, sha256=f"{row.sha256:>64}") for row in records("training", [count // 2, 0, count // 2, 0])]

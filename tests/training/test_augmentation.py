@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fakeface.training.augmentation import AugmentParams, augment, crop_flip_rotate, random_values
+from fakeface.params import AugmentParams
+from fakeface.training.augmentation import augment, crop_flip_rotate, random_values
 from fakeface.training.torchvision_ops import import_torchvision
 
 COUNT, SIDE, CROP = 12, 40, 32

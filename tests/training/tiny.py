@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from fakeface.core.records import EpochRecord, Side
-from fakeface.training.augmentation import AugmentParams
+from fakeface.params import AugmentParams, ModelParams, TrainParams
 from fakeface.training.devices import Device
-from fakeface.training.network import ModelParams
 from fakeface.training.packed import PackedSide
-from fakeface.training.recipe import Recipe, TrainParams
+from fakeface.training.recipe import Recipe
 from tests.split_rows import image
 
 CPU = Device(torch.device("cpu"), bf16=False)
 TRAIN_PX, EVAL_PX = 24, 16
+ARCH = "shufflenet_v2_x0_5"
+"""Of the recipe; where `tiny_network` takes the place of `new_classifier` it is not built."""
 TRAIN = TrainParams(
     seed=0,
     optimizer="adamw",
@@ -34,7 +35,7 @@ TRAIN = TrainParams(
 AUGMENT = AugmentParams(
     crop_px=EVAL_PX, horizontal_flip=0.5, rotation_degrees=10, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1
 )
-RECIPE = Recipe("ce", TRAIN, AUGMENT, ModelParams(arch="tiny", weights="random"), [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+RECIPE = Recipe("ce", TRAIN, AUGMENT, ModelParams(arch=ARCH, weights="random"), [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
 
 
 def with_train(**changes: Any) -> Recipe:

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from fakeface.core.errors import FakefaceError
+from fakeface.core.files import read_json
+from fakeface.detector import load_detector
+from fakeface.training import fit as training
+from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
+from fakeface.training.checkpoint import Checkpoints
+from fakeface.training.export import ExportedClassifier, check_export
+from fakeface.training.fit import FitResult, fit
+from fakeface.training.model_folder import write_model
+from fakeface.training.network import copy_weights
+from tests.training.tiny import ARCH, CPU, EVAL_PX, RECIPE, TRAIN_PX, RecordingLog, packed_side, same, tiny_network
+
+
+@pytest.fixture
+def result(monkeypatch: pytest.MonkeyPatch) -> FitResult:
+    monkeypatch.setattr(training, "new_classifier", tiny_network)
+    train, valid = packed_side("train", 27, TRAIN_PX), packed_side("valid", 30, EVAL_PX)
+    return fit(RECIPE, CPU, train, valid, Checkpoints(None), {"epochs": []}, RecordingLog())
+
+
+def test_the_model_folder_holds_the_calibrated_model_of_the_best_epoch(result: FitResult, tmp_path: Path) -> None:
+    valid = packed_side("valid", 30, EVAL_PX)
+    weights = copy_weights(result.network)
+    write_model(tmp_path / "models/ce", result, RECIPE, valid, is_sample=True)
+    names = sorted(path.name for path in (tmp_path / "models/ce").iterdir())
+    assert names == ["model.json", "network.onnx", "run.json", "weights.safetensors"]
+    assert same(load_file(tmp_path / "models/ce/weights.safetensors"), weights)
+    assert read_json(tmp_path / "models/ce/run.json") == result.run_record
+    card = read_json(tmp_path / "models/ce/model.json")
+    temperature = fit_temperature(valid.labels, result.valid_p_fake)
+    p_fake = apply_temperature(result.valid_p_fake, temperature)
+    assert card == {
+        "objective": "ce",
+        "arch": ARCH,
+        "image_px": EVAL_PX,
+        "is_sample": True,
+        "mean": RECIPE.mean,
+        "std": RECIPE.std,
+        "best_epoch": result.best.epoch,
+        "temperature": temperature,
+        "thresholds": choose_thresholds(valid.labels, p_fake),
+    }
+    exported, _ = load_detector(tmp_path / "models/ce").scores(valid.images)
+    assert exported == pytest.approx(p_fake, abs=1e-5)
+
+
+def test_an_exported_network_that_differs_from_the_trained_one_is_refused(result: FitResult, tmp_path: Path) -> None:
+    valid = packed_side("valid", 30, EVAL_PX)
+    write_model(tmp_path, result, RECIPE, valid, is_sample=True)
+    classifier = ExportedClassifier(result.network, RECIPE.objective, RECIPE.mean, RECIPE.std, temperature=9.0).eval()
+    with pytest.raises(FakefaceError, match=r"network\.onnx: p_fake differs by .* expected at most 0\.0001$"):
+        check_export(classifier, valid.images[:8], tmp_path / "network.onnx")
