@@ -82,7 +82,7 @@ def test_a_database_that_another_program_keeps_locked(
     [
         ("sqlite:///folder", "unable to open database file"),
         ("sqlite:///text.txt", "file is not a database"),
-        ("sqlite:///text.txt/mlflow.db", "Not a directory"),
+        ("sqlite:///text.txt/mlflow.db", "text.txt'"),
         ("postgresql://me:geheim77@127.0.0.1:1/db", "No module named"),
         ("postgresql://me:gehe/im77@127.0.0.1:1/db", "***"),
         ("http://me:geheim77@127.0.0.1:port", "***"),

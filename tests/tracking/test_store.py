@@ -13,7 +13,8 @@ def checkout(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     """The user's checkout, while the process runs in another folder."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / request.param))
     monkeypatch.chdir(tmp_path)
-    return (tmp_path / request.param).resolve()
+    folder: str = request.param
+    return (tmp_path / folder).resolve()
 
 
 def test_the_own_database_is_in_the_checkout_whatever_its_name(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
