@@ -24,7 +24,9 @@ test: .venv/installed-dev
 	lint-imports
 	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
+# A checkout that was moved finds its runs' artifacts.
 ui: .venv/installed
+	@python -c 'from fakeface.tracking.store import prepare_own_database; prepare_own_database()'
 	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --host 127.0.0.1
 
 # What this machine measured on the sample becomes the project's own result, if it is that of the code and parameters as they are.

@@ -5,11 +5,12 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from fakeface.tracking.redaction import redacted
-from fakeface.tracking.store import Store, described, import_mlflow, open_store, probe, sqlite_file, store_uri
+from fakeface.tracking.store import Store, described, import_mlflow, open_store, sqlite_file, store_uri
 
 T = TypeVar("T")
 
@@ -21,7 +22,8 @@ LONG_LIMIT_S = 300.0
 """Of a job with large files, or in a local file, of which it is known that the store answers."""
 _TRANSIENT = re.compile(
     r"timed? ?out|no answer|refused|unreachable|reset by peer|aborted|disconnect|closed the connection|resol(?:ve|ution)|"
-    r"is locked|too many (?:connections|clients|5\d\d)|error code (?:429|5\d\d)|starting up|shutting down",
+    r"is locked|could not be acquired|"
+    r"too many (?:connections|clients|5\d\d)|error code (?:429|5\d\d)|starting up|shutting down",
     re.IGNORECASE,
 )
 _PERMANENT = re.compile(r"certificate", re.IGNORECASE)
@@ -43,7 +45,7 @@ class Contact:
         self._uri = ""
         self._store: Store | None = None
         self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
-        self._is_local = False
+        self._file: Path | None = None
         threading.Thread(target=self._work, name="MLflow", daemon=True).start()
 
     def do(self, job: Callable[[Store], T], remedy: str, *, is_long: bool = False) -> T | None:
@@ -54,7 +56,7 @@ class Contact:
             self._find_store()
             if self._store is None or is_long:
                 self._wait_for(self._touch, TOUCH_LIMIT_S)
-            return self._wait_for(lambda: job(self._open()), LONG_LIMIT_S if is_long or self._is_local else SHORT_LIMIT_S)
+            return self._wait_for(lambda: job(self._open()), LONG_LIMIT_S if is_long or self._file else SHORT_LIMIT_S)
         except Exception as error:  # noqa: BLE001 - tracking must never end a training or a report
             self.has_failed = True
             reason = redacted(" ".join(str(error).split()) or type(error).__name__)[:300]
@@ -66,16 +68,17 @@ class Contact:
         """Import MLflow, which takes seconds that are not the store's."""
         if not self._uri:
             self._uri = store_uri()
-            self._is_local = sqlite_file(self._uri) is not None
+            self._file = sqlite_file(self._uri)
             import_mlflow(self._uri)
 
     def _place(self) -> str:
         return f" at {described(self._uri)}" if self._uri else ""
 
     def _touch(self) -> None:
-        """Fails soon where the store cannot be used; a new local database is made later, which takes its time."""
-        probe(self._uri)
-        if not self._is_local:
+        """Fails soon where the store cannot be reached; a new local database is made later, which takes its time."""
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        else:
             store = self._open()
             store.client.get_experiment(store.experiment_id)
 
@@ -88,7 +91,7 @@ class Contact:
         future: Future[T] = Future()
         self._jobs.put((action, future))
         if wait([future], min(NOTICE_S, limit_s)).not_done:
-            if not self._is_local:
+            if self._file is None:
                 print(f"MLflow{self._place()} is slow to answer; waiting at most {limit_s:.0f} s", file=sys.stderr)
             if wait([future], limit_s - NOTICE_S).not_done:
                 raise TimeoutError(f"no answer within {limit_s:.0f} s")

@@ -40,7 +40,8 @@ def _known_secrets() -> set[str]:
     secrets = set()
     for user, secret in _secrets_in_environment():
         plain = {secret, unquote(secret), unquote_plus(secret)}
-        secrets |= plain | {spelled for each in plain for spelled in (quote(each, safe=""), quote(each), quote_plus(each))}
+        quoted = {spelled for each in plain for spelled in (quote(each, safe=""), quote(each), quote_plus(each))}
+        secrets |= plain | quoted | {quote(each, safe="") for each in quoted}
         secrets |= {base64.b64encode(f"{user}:{each}".encode()).decode() for each in plain}
     return {secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH}
 

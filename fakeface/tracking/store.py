@@ -81,12 +81,8 @@ def described(uri: str) -> str:
     return redacted(uri if path is None else str(path))
 
 
-def probe(uri: str) -> None:
-    """Find out in seconds whether an SQLite store can be written: MLflow itself tries for minutes. Other stores: nothing."""
-    path = sqlite_file(uri)
-    if path is None:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _check_writable(path: Path) -> None:
+    """Find out in seconds whether a database can be written: MLflow itself tries for minutes."""
     with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute("ROLLBACK")
@@ -143,8 +139,10 @@ def open_store(uri: str) -> Store:
     mlflow = import_mlflow(uri)
     path = sqlite_file(uri)
     with store_lock(uri):
-        if path is not None and path.resolve() == own_database().resolve():
-            relocate_own_database()
+        if path is not None:
+            _check_writable(path)
+            if path.resolve() == own_database().resolve():
+                relocate_own_database()
         if is_database(uri):
             from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
