@@ -87,5 +87,5 @@ def prune_caches(parent: Path, current: Cache) -> list[str]:
     others = [(rank, folder) for rank, folder in enumerate(by_last_use) if folder != current.folder]
     unused = [folder for rank, folder in others if rank >= MAX_FOLDERS or last_use[folder] < oldest]
     for folder in unused:
-        shutil.rmtree(folder)
-    return [folder.name for folder in unused]
+        shutil.rmtree(folder, ignore_errors=True)  # another process may be deleting it too
+    return [folder.name for folder in unused if not folder.exists()]

@@ -4,8 +4,8 @@ FAISS finds each descriptor's nearest neighbours, as it is and mirrored, in an i
 Zisserman, "Video Google", ICCV 2003; Nistér and Stewénius, "Scalable recognition with a vocabulary tree", CVPR 2006): it
 goes to the nearest of a few centres, and of those that went there again to the nearest of a few. Only within such a cell
 all are compared, so time grows with the number of images and not with that of pairs. Centres are descriptors drawn at
-random: on photos they found as much as those of k-means. Descriptors are whole numbers, so FAISS's distances are exact,
-and neither the number of threads nor that of processors can change the list.
+random: no training, and on photos no pair was lost by it. Descriptors are whole numbers, so FAISS's distances are exact, and
+the number of threads cannot change the list.
 
 What is near in two images votes for the pair, the less the more points it is near to: eyelashes resemble each other, a
 shared part resembles only itself.
