@@ -111,7 +111,9 @@ def page(
 def card(metrics: Path, params: Path) -> str:
     """The model card, Markdown: from metrics/ and params.yaml alone, which Git tracks, so that a test can write it again."""
     training = {objective: read_json(metrics / f"train_{objective}.json") for objective in OBJECTIVE_NAMES}
-    return rendered("model-card.md.jinja", read_results(metrics) | {"training": training, "params": read_yaml(params)})
+    return rendered(
+        "model-card.md.jinja", read_results(metrics) | {"training": training, "params": redacted_values(read_yaml(params))}
+    )
 
 
 def read_results(metrics: Path) -> dict[str, Any]:

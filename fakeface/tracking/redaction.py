@@ -31,8 +31,14 @@ def redacted(text: str) -> str:
 
 
 def redacted_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values by name, the texts among them redacted."""
-    return {name: redacted(value) if isinstance(value, str) else value for name, value in values.items()}
+    """The values by name, the texts among them redacted, those of a section within too."""
+    return {name: _redacted_value(value) for name, value in values.items()}
+
+
+def _redacted_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return redacted_values(value)
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _known_secrets() -> set[str]:

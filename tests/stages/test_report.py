@@ -95,10 +95,10 @@ def sample(reported: Reporter) -> Results:
     return reported("sample")
 
 
-def set_params(results: Results, changes: Mapping[str, Any]) -> None:
+def set_params(results: Results, changes: Mapping[str, Any], section: str = "report") -> None:
     path = results.root / "params.yaml"
     params = yaml.safe_load(path.read_text())
-    params["report"] |= dict(changes)
+    params[section] |= dict(changes)
     path.write_text(yaml.safe_dump(params, sort_keys=False))
 
 
@@ -256,6 +256,16 @@ def test_so_many_mistakes_are_listed(reported: Reporter, count: int) -> None:
     assert len(listed) == sum(min(count, len(paths)) for paths in wrong.values())
     assert set(listed) <= {path for paths in wrong.values() for path in paths}
     assert ("report.mistakes is 0" in text) == (count == 0)
+
+
+def test_no_credential_is_in_the_page_or_the_card(reported: Reporter) -> None:
+    results = reported("secret")
+    set_params(results, {"weights": "https://me:geheim77@host/w"}, "model")
+    report.main(results.arguments())
+    for name in ("metrics/report.html", "docs/model-card.md"):
+        text = (results.root / name).read_text()
+        assert "geheim77" not in text
+        assert "https://***@host/w" in text
 
 
 def test_scores_and_files_are_published_to_both_runs(reported: Reporter, sample: Results) -> None:
