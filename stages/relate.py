@@ -73,12 +73,12 @@ def describe_all(
 ) -> tuple[pd.DataFrame, FeatureTable]:
     """The contents with the digests of their `pixels`, and the features of the first content with each digest, in order."""
     pixels: list[str] = []
-    features, described = FeatureTable(), set()
+    features, seen_digests = FeatureTable(), set()
     rows = map(Content, contents["sha256"], contents["path"])
     for digest, its_features in on_all_cores(describe, rows, "describe", total=len(contents)):
-        if digest not in described:
+        if digest not in seen_digests:
             features.add(its_features)
-        described.add(digest)
+        seen_digests.add(digest)
         pixels.append(digest)
     return contents.assign(pixels=pixels), features
 

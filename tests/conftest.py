@@ -17,9 +17,10 @@ from PIL import Image
 
 from fakeface import __main__ as fakeface_command
 from fakeface.core.errors import run_as_command
+from fakeface.core.records import DIFFICULTIES
 
 ROOT = Path(__file__).parents[1]
-DIFFICULTIES = ("easy", "mid", "hard")
+
 
 # A busy machine is slow, not wrong.
 settings.register_profile("patient", deadline=None)

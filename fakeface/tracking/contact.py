@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from fakeface.tracking.redaction import redacted
-from fakeface.tracking.store import Store, described, import_mlflow, open_store, sqlite_file, store_uri
+from fakeface.tracking.store import Store, import_mlflow, open_store, sqlite_file, store_label, store_uri
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def is_transient(error: BaseException) -> bool:
 class Contact:
     """A thread that talks to the store which the environment names. After the first failure it does nothing more.
 
-    `remedy` of a failed job says what logs it later: it is told only where that may help.
+    `remedy` of a failed job says what logs it later: it is printed only where that may help.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Contact:
             import_mlflow(self._uri)
 
     def _place(self) -> str:
-        return f" at {described(self._uri)}" if self._uri else ""
+        return f" at {store_label(self._uri)}" if self._uri else ""
 
     def _touch(self) -> None:
         """Fails soon where the store cannot be reached; a new local database is made later, which takes its time."""

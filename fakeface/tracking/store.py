@@ -75,7 +75,7 @@ def is_database(uri: str) -> bool:
     return urlsplit(uri).scheme.partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
 
 
-def described(uri: str) -> str:
+def store_label(uri: str) -> str:
     """The store in words, without credentials."""
     path = sqlite_file(uri)
     return redacted(uri if path is None else str(path))
