@@ -277,7 +277,7 @@ def summary(images: pd.DataFrame, rejected: pd.DataFrame, counts: Mapping[str, i
         lines.append(f"  {subset}: {labels[REAL]:,} real, {labels[FAKE]:,} fake")
     left_out = f"{counts['duplicates']:,} duplicates, {elsewhere:,} files in other folders, {counts['rejected']:,} rejected"
     lines.append(f"left out: {left_out} ({reasons} says why)")
-    lines += [f"  {printable(path)}: {reason}" for path, reason in rejected.head(3).itertuples(index=False)]
+    lines += [printable(f"  {path}: {reason}") for path, reason in rejected.head(3).itertuples(index=False)]
     return "\n".join(lines)
 
 

@@ -7,7 +7,6 @@ writes  RELATIONS/pairs.csv, a row per link; RELATIONS/groups.csv, a row per ima
 Features and comparisons are cached by content in .cache/relate of the checkout: a later run computes only what is new.
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.checkout import checkout_root
+from fakeface.core.console import tell
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import each_row, write_json, write_rows
 from fakeface.core.parallel import on_all_cores
@@ -175,7 +175,7 @@ def open_pruned_cache(params: RelateParams) -> Cache:
     parent = checkout_root() / ".cache" / "relate"
     cache = open_cache(parent, (params.image_px, params.keypoints, params.max_scale))
     if pruned := prune_caches(parent, cache):
-        print(f"{parent}: deleted unused caches of earlier settings: {', '.join(sorted(pruned))}", file=sys.stderr)
+        tell(f"{parent}: deleted unused caches of earlier settings: {', '.join(sorted(pruned))}")
     return cache
 
 

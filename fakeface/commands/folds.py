@@ -208,7 +208,7 @@ def run(revision: str | None, *, as_json: bool) -> None:
         results.insert(0, ("the workspace", read_result(Path(PARAMS), Path(LOCK), Path(SCORES), "the workspace")))
     for where, result in results:
         if result is None:
-            tell("note", f"{where} is left out: its scores are missing or not those of its parameters")
+            tell(f"note: {where} is left out: its scores are missing or not those of its parameters")
     groups = grouped(result for _, result in results if result is not None)
     several = [group for group in groups if len(group.scores) > 1]
     if not several:

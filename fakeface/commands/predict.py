@@ -126,7 +126,7 @@ def run(
         if threshold not in detector.thresholds:
             raise FakefaceError(f"{models / objective / CARD_FILE}: thresholds.{threshold}: missing")
     if any(detector.is_sample for detector in detectors.values()):
-        tell("note", "these models learned from the drawn sample; on a real photo their verdict means nothing")
+        tell("note: these models learned from the drawn sample; on a real photo their verdict means nothing")
 
     def outcome(photo: Path) -> Verdict | ImageError:
         try:
@@ -138,7 +138,7 @@ def run(
     bar = None if single or sys.stdout.isatty() else "predict"  # lines on the screen tell how far it is
     for verdict in on_all_cores(outcome, photos, bar):
         if isinstance(verdict, ImageError):
-            tell("error", str(verdict))
+            tell(f"error: {verdict}")
             continue
         verdicts.append(verdict)
         print(json_line(verdict) if as_json else f"{printable(str(verdict.photo))}  {verdict.in_words('  ')}", flush=True)
@@ -162,11 +162,11 @@ def photos_at(paths: Sequence[Path]) -> tuple[list[Path], bool]:
             found = f", found {counted(contents.others, 'other file')}" if contents.others else ""
             complaints = [f"{path}: no photo in this folder: expected JPEG, PNG, WEBP, BMP or TIFF{found}"]
         for complaint in complaints:
-            tell("error", complaint)
+            tell(f"error: {complaint}")
         is_complete = is_complete and not complaints
         others = f"; {counted(contents.others, 'other file')} left out" if contents.others else ""
         if contents.photos:
-            tell("note", f"{path}: {counted(len(contents.photos), 'photo')}{others}")
+            tell(f"note: {path}: {counted(len(contents.photos), 'photo')}{others}")
     return photos, is_complete
 
 

@@ -18,10 +18,12 @@ def printable(text: str) -> str:
     return "".join(map(_escaped, text))
 
 
-def tell(kind: str, message: str) -> None:
-    """A line on standard error: an `error`, a `warning` or a `note`."""
+def tell(message: str) -> None:
+    """A line on standard error, above the progress bar where there is one."""
+    from tqdm import tqdm
+
     with suppress(OSError):  # a full disk behind it ends nothing
-        print(f"{kind}: {printable(message)}", file=sys.stderr)
+        tqdm.write(printable(message), file=sys.stderr)
 
 
 def prepare_streams() -> None:

@@ -28,10 +28,10 @@ def run_as_command(main: Callable[[list[str]], None]) -> NoReturn:
         finally:
             flush_output()
     except FakefaceError as error:
-        tell("error", str(error))
+        tell(f"error: {error}")
         sys.exit(error.exit_status)
     except OSError as error:
-        tell("error", describe_os_error(error))
+        tell(f"error: {describe_os_error(error)}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,7 +1,6 @@
 """Patience with a store: what talks to it runs in a thread of its own, which is left behind if the store does not answer."""
 
 import re
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -9,6 +8,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from fakeface.core.console import tell
 from fakeface.tracking.redaction import redacted
 from fakeface.tracking.store import Store, import_mlflow, open_store, sqlite_file, store_label, store_uri
 
@@ -61,7 +61,7 @@ class Contact:
             self.has_failed = True
             reason = redacted(" ".join(str(error).split()) or type(error).__name__)[:300]
             hope = f"; {remedy}" if is_transient(error) else ""
-            print(f"warning: MLflow{self._place()}: {reason}{hope}", file=sys.stderr)
+            tell(f"warning: MLflow{self._place()}: {reason}{hope}")
             return None
 
     def _find_store(self) -> None:
@@ -92,7 +92,7 @@ class Contact:
         self._jobs.put((action, future))
         if wait([future], min(NOTICE_S, limit_s)).not_done:
             if self._file is None:
-                print(f"MLflow{self._place()} is slow to answer; waiting at most {limit_s:.0f} s", file=sys.stderr)
+                tell(f"MLflow{self._place()} is slow to answer; waiting at most {limit_s:.0f} s")
             if wait([future], limit_s - NOTICE_S).not_done:
                 raise TimeoutError(f"no answer within {limit_s:.0f} s")
         return future.result()

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import os
 import sqlite3
-import sys
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from filelock import FileLock
 
 from fakeface.core.checkout import checkout_root
+from fakeface.core.console import tell
 from fakeface.tracking.redaction import redacted
 from fakeface.tracking.relocation import (
     BUSY_TIMEOUT_S,
@@ -163,5 +163,5 @@ def _experiment_id(mlflow: Any, client: Any, artifact_location: str | None) -> s
                 raise
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
-        print(f"note: the deleted MLflow experiment {NAME} is restored, as there is something to log to it", file=sys.stderr)
+        tell(f"note: the deleted MLflow experiment {NAME} is restored, as there is something to log to it")
     return str(experiment.experiment_id)

@@ -1,8 +1,10 @@
+import io
 import os
 import subprocess
 import sys
 
 import pytest
+from tqdm import tqdm
 
 from fakeface.core.console import printable, tell
 from tests.conftest import ROOT
@@ -40,8 +42,20 @@ def test_what_steers_a_console_or_is_no_letter_is_escaped(text: str, shown: str)
 
 
 def test_what_is_told_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    tell("note", "two\nlines \x1b[2J")
+    tell("note: two\nlines \x1b[2J")
     assert capsys.readouterr() == ("", "note: two\\nlines \\x1b[2J\n")
+
+
+def test_what_is_told_stands_above_the_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not behind it, on its line."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with tqdm(total=2, desc="judge", file=terminal, ncols=60) as bar:
+        bar.update()
+        tell("error: a.jpg: truncated")
+    before, _, after = terminal.getvalue().partition("error: a.jpg: truncated\n")
+    assert before.endswith("\r")
+    assert after.startswith("\rjudge:  50%")
 
 
 def run(code: str, shell: str = "", **env: str) -> subprocess.CompletedProcess[str]:
