@@ -11,11 +11,11 @@ run: .venv/installed
 	dvc repro
 	@fakeface scores
 	@printf '\nNext:\n'
-	@printf '  . .venv/bin/activate        then fakeface, dvc, mlflow and python are the project'"'"'s\n'
-	@printf '  make ui                     compare the runs in a browser\n'
-	@printf '  dvc exp run -S loss=bce     another candidate; dvc exp show lists them\n'
-	@printf '  fakeface predict photo.jpg  judge a photo (of the drawn kind, so far)\n'
-	@printf '  README.md                   how to train on real photos\n'
+	@printf '  . .venv/bin/activate             then fakeface, dvc, mlflow and python are the project'"'"'s\n'
+	@printf '  make ui                          compare the runs in a browser\n'
+	@printf '  dvc exp run --temp -S loss=bce   another candidate; README.md shows how to list them\n'
+	@printf '  fakeface predict photo.jpg       judge a photo (of the drawn kind, so far)\n'
+	@printf '  README.md                        how to train on real photos\n'
 
 test: .venv/installed-dev
 	ruff check

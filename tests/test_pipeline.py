@@ -4,10 +4,10 @@ import csv
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from fakeface.core.files import read_json, read_rows
 from fakeface.core.records import EpochRecord, PredictionRecord
 from tests.architecture import STAGES
 from tests.checkout import PROJECT, Checkout, copy_of, new_checkout
+from tests.test_readme import COMMANDS, README
 
 METRICS = ("index", "relate", "split", "stats", "train_ce", "train_bce", "evaluate", "scores")
 MIB = 2**20
@@ -98,25 +99,90 @@ def test_a_changed_photo_is_noticed(copy: Checkout) -> None:
     assert ran(copy.run("dvc", "repro", "index").stdout) == ["index"]
 
 
-def test_the_other_candidate_is_an_experiment_that_trains_nothing(copy: Checkout) -> None:
-    output = copy.run("dvc", "exp", "run", "-S", "loss=bce").stdout
-    assert ran(output) == ["evaluate", "report"]
-    headline, found = (read_json(copy.root / f"metrics/{name}.json") for name in ("evaluate", "scores"))
-    assert headline["loss"] == "bce"
-    assert headline["roc_auc"] == found["bce"]["test"]["roc_auc"]
-    assert "bce" in copy.run("dvc", "exp", "show", "--no-pager", "--csv").stdout
+SWEEPS = {"train.seed=1,2,3": "train.seed=1,2", "train.lr=1e-3,3e-4": "train.lr=1e-3", "range(0,5)": "range(0,2)"}
+"""The README's, and the part of each that is run here."""
 
 
-def test_another_rate_trains_both_and_is_told_to_mlflow(copy: Checkout) -> None:
-    output = copy.run("dvc", "exp", "run", "-S", "train.lr=1e-4", "--name", "slower").stdout
-    assert ran(output) == ["train_ce", "train_bce", "infer", "evaluate", "report"]
+def experiments_of_readme() -> list[list[str]]:
+    """The README's commands that run, wait for or compare experiments, in its order."""
+    lines = [line.partition(" #")[0].strip() for line in COMMANDS]
+    lines = [line for line in lines if line.startswith(("dvc exp ", "dvc repro train", "fakeface folds"))]
+    for whole, part in SWEEPS.items():
+        assert any(whole in line for line in lines), whole
+        lines = [line.replace(whole, part) for line in lines]
+    return [shlex.split(line) for line in lines]
+
+
+def changed(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Of each experiment in a table of `dvc exp show`, the parameters that are not the workspace's."""
+    workspace = next(row for row in rows if row["rev"] == "workspace")
+    params = [name for name in workspace if name in ("params.yaml:loss", "threshold") or name.startswith(("train.", "split."))]
+    experiments = [row for row in rows if row["Experiment"]]
+    return [{name: row[name] for name in params if row[name] != workspace[name]} for row in experiments]
+
+
+def table(printed: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(line for line in printed.splitlines() if "," in line))
+
+
+def test_the_readmes_experiments_give_what_it_says_from_top_to_bottom(copy: Checkout) -> None:
+    """Each has its own change alone, leaves the workspace as it was, and is found in the user's own store.
+
+    That store does not exist at first, two experiments run at once, and each in a folder that is deleted when it ends.
+    """
+    commands, output = experiments_of_readme(), {}
+    assert len(commands) == 12
+    for command in commands:
+        line = " ".join(command)
+        output[line] = copy.run(*command, *(["--csv"] if command[:3] == ["dvc", "exp", "show"] else [])).stdout
+        assert copy.run("git", "status", "--porcelain").stdout == "?? dvc.lock\n", line
+    assert ran(output["dvc exp run --temp -S loss=bce"]) == ["evaluate", "report"]
+    assert ran(output["dvc exp run --temp -S threshold=few_false_alarms"]) == ["evaluate", "report"]
+    trained = ["train_ce", "train_bce", "infer", "evaluate", "report"]
+    assert ran(output["dvc exp run --temp -S train.lr=3e-4"]) == trained  # what precedes is known, though no lock is committed
+    assert ran(output["dvc repro train_bce"]) == []
+    assert "fold 1" in output["fakeface folds"]
+    columns = table(output["dvc exp show --only-changed --drop .*/"])[0].keys()
+    assert {"accuracy", "roc_auc", "params.yaml:loss", "train.lr"} < columns
+    assert len(columns) <= 15, "a plain `dvc exp show` has more than a hundred"
+
+    shown = table(copy.run("dvc", "exp", "show", "--csv", "--only-changed", "--drop", ".*/").stdout)
+    expected = [{"params.yaml:loss": "bce"}, {"train.lr": "0.0003"}, {"train.seed": "1"}, {"train.seed": "2"}]
+    expected += [{}, {"split.fold": "1"}, {"split.by": "image"}, {"threshold": "few_false_alarms"}]
+    assert sorted(map(str, changed(shown))) == sorted(map(str, expected))
+
     runs = copy.runs()
-    assert [run.info.run_name for run in runs] == ["train_ce", "train_bce"]
+    told = Counter((run.info.run_name, run.data.params["train.lr"], run.data.params["train.seed"]) for run in runs)
+    for stage in ("train_ce", "train_bce"):
+        for lr, seed in (("0.0003", "0"), ("0.001", "1"), ("0.001", "2")):
+            assert told[stage, lr, seed] == 1
     for run in runs:
-        assert run.data.params["train.lr"] == "0.0001"
-        assert run.data.tags["dvc.experiment"] == "slower"
         assert run.info.status == "FINISHED"
-        assert "test_accuracy" in run.data.metrics
+        assert run.data.tags.get("dvc.experiment") or run.data.tags["fakeface.restored"]
+        assert run.info.artifact_uri.startswith((copy.root / "mlruns").as_uri())
+        assert Path(run.info.artifact_uri.removeprefix("file://"), "evaluation/confusion_ce.png").exists()
+        assert {"test_roc_auc", "test_accuracy"} <= run.data.metrics.keys()
+
+
+def test_the_way_back_from_an_experiment_that_failed(copy: Checkout) -> None:
+    """With `--temp` there is nothing to take back."""
+    copy.run("dvc", "exp", "run", "--temp", "-S", "train.lr=abc", check=False)
+    assert copy.run("git", "status", "--porcelain").stdout == "?? dvc.lock\n"
+    failed = copy.run("dvc", "exp", "run", "-S", "train.lr=abc", check=False)
+    assert "error: params.yaml: train.lr: 'abc': should be a valid number" in failed.stdout
+    assert "abc" in (copy.root / "params.yaml").read_text()
+    assert "`git restore params.yaml`" in README
+    copy.run("git", "restore", "params.yaml")
+    assert ran(copy.run("dvc", "repro").stdout) == []
+    assert (copy.root / "models/ce/network.onnx").exists()
+
+
+def test_a_parameter_of_the_last_stages_ends_the_first_that_runs(copy: Checkout) -> None:
+    """Both trainings would have run before."""
+    output = copy.run("dvc", "exp", "run", "--temp", "-S", "loss=tripple", "-S", "train.lr=7e-4", check=False).stdout
+    assert "error: params.yaml: loss: 'tripple': should be 'ce' or 'bce'" in output
+    assert ran(output) == ["train_ce"]
+    assert "images/s" not in output
 
 
 def test_one_loss_alone(copy: Checkout) -> None:
@@ -134,32 +200,6 @@ def test_going_back_to_earlier_parameters_trains_nothing(copy: Checkout) -> None
     copy.set_params({"train": {"seed": 0}})
     assert ran(copy.run("dvc", "repro", "train_ce").stdout) == []
     assert weights.read_bytes() == before
-
-
-def test_temporary_and_queued_runs_land_in_the_users_own_store(copy: Checkout) -> None:
-    """Two workers, on a store that does not exist yet; their folders are deleted when they end."""
-    copy.run("dvc", "exp", "run", "--queue", "-S", "train.seed=1,2", "--name", "seeds")
-    copy.run("dvc", "queue", "start", "--jobs", "2")
-    deadline = time.monotonic() + 240
-    while "Running" in (status := copy.run("dvc", "queue", "status").stdout) or "Queued" in status:
-        assert time.monotonic() < deadline, status
-        time.sleep(1)
-    output = copy.run("dvc", "exp", "run", "--temp", "-S", "train.seed=3", "--name", "apart").stdout
-    assert ran(output) == [
-        "train_ce",
-        "train_bce",
-        "infer",
-        "evaluate",
-        "report",
-    ]  # the rest is known, though no lock is committed
-    runs = copy.runs()
-    assert sorted((run.info.run_name, run.data.params["train.seed"]) for run in runs) == sorted(
-        (stage, seed) for stage in ("train_bce", "train_ce") for seed in "123"
-    )
-    for run in runs:
-        assert run.info.artifact_uri.startswith((copy.root / "mlruns").as_uri())
-        assert Path(run.info.artifact_uri.removeprefix("file://"), "evaluation/confusion_ce.png").exists()
-        assert "test_roc_auc" in run.data.metrics
 
 
 def test_an_experiments_numbers_are_shown_and_applied_out_of_the_cache(copy: Checkout) -> None:

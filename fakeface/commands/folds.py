@@ -1,7 +1,7 @@
 """Average the scores of cross-validation: mean, standard deviation and each fold's value, for both losses.
 
     dvc exp run --queue -S 'split.fold=range(0,5)'
-    dvc queue start
+    dvc exp run --run-all
     fakeface folds
 
 Reads the workspace's result and those of the experiments made from a commit, whose scores DVC's cache keeps; results whose
@@ -38,7 +38,7 @@ AVERAGED_SIDES = ("valid", "test")
 ERROR_MARK = re.compile(r"(?:error|fatal): ", re.IGNORECASE)
 IRRELEVANT_LINES = ("Having any troubles?", "hint: ")
 """What DVC and Git put beneath a reason."""
-HOW_TO_GET_FOLDS = "`dvc exp run --queue -S 'split.fold=range(0,5)'` and `dvc queue start` make them"
+HOW_TO_GET_FOLDS = "`dvc exp run --queue -S 'split.fold=range(0,5)'` and `dvc exp run --run-all` make them"
 
 
 @dataclass(frozen=True)

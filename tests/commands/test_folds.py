@@ -207,7 +207,7 @@ def test_an_experiment_with_damaged_scores_is_named(project: Checkout) -> None:
 
 
 def test_without_folds_one_line_says_how_to_get_them(project: Checkout) -> None:
-    expected = "`dvc exp run --queue -S 'split.fold=range(0,5)'` and `dvc queue start` make them"
+    expected = "`dvc exp run --queue -S 'split.fold=range(0,5)'` and `dvc exp run --run-all` make them"
     assert average(project) == f"error: no two folds of the same parameters: found fold 0 of 4; {expected}\n"
     assert average(project, "--rev", "nonsense") == "error: unknown Git revision 'nonsense'\n"
     project.set_params({"loss": "bce"})
