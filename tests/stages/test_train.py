@@ -10,7 +10,7 @@ from tests.architecture import STAGES
 from tests.conftest import ROOT
 from tests.training.tiny import CPU, EVAL_PX, RECIPE, TRAIN_PX, packed_side, with_train
 
-NOT_DECISIVE = {"fakeface/detector.py", "fakeface/tracking"}
+NOT_DECISIVE = {"fakeface/detector.py", "fakeface/photos", "fakeface/tracking"}
 """Code that a training imports, but that does not decide its result."""
 
 
