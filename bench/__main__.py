@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
     default = [part for part in PARTS if part not in (TOO_LONG_TO_BE_QUICK if asked.quick else LONG)]
     results: dict[str, Result] = {}
     with TemporaryDirectory(prefix="fakeface-bench-") as scratch:
-        # Nothing that is measured here belongs among the user's runs, checkpoints and what `relate` remembers.
+        # Nothing that is measured here belongs among the user's runs, checkpoints and the cache of `relate`.
         os.environ |= {"DVC_ROOT": scratch, "MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
         for name in asked.parts or default:
             results[name] = replace(PARTS[name].measure(_options(asked, PARTS[name], Path(scratch))), where=machine)

@@ -1,7 +1,7 @@
 """Which networks of torchvision can be trained and exported, and at which sizes: rewrites docs/architectures.md.
 
-    python -m bench.architectures             every one in torchvision's registry: half an hour on two cores
-    python -m bench.architectures vgg11 ...   some of them, printed only
+    python -m bench.architectures > trials.txt          every one in torchvision's registry; by name: some of them
+    python -m bench.architectures --page trials.txt     writes the page of what was tried
 
 Each in a process of its own with random weights, at several sizes, by the rehearsal with which every training starts.
 """
@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from torch import nn
 
@@ -84,7 +85,39 @@ def tried(arch: str) -> Trial:
     return replace(trial, refused=trial.refused or complaint)
 
 
+def page(trials: dict[str, Trial], untried: int) -> str:
+    """Markdown: a row per architecture that was tried, those refused at every size by their reason alone."""
+    lines = [
+        "# Architectures",
+        "",
+        "What `model.arch` may name, as `python -m bench.architectures` found it: each with random weights, by the rehearsal with",
+        "which every training starts (a forward and a backward pass, the export to ONNX, the exported network on one image and on",
+        f"three). Tried: {len(trials)}. Not tried yet: {untried}; a training rehearses those too, and is refused before its first step.",
+        "",
+        "| architecture | million parameters | sides in px that work | else |",
+        "|---|---|---|---|",
+    ]
+    for arch, trial in sorted(trials.items()):
+        works = [px for px, reason in trial.sizes.items() if not reason]
+        reasons = {
+            reason.rpartition("architectures.md: ")[2][:110] for reason in (*trial.sizes.values(), trial.refused) if reason
+        }
+        parameters = f"{trial.parameters / 1e6:.1f}" if trial.parameters else ""
+        refused = "; ".join(sorted(reasons)).replace("|", "/")
+        lines.append(f"| {arch} | {parameters} | {', '.join(works) or 'none'} | {refused} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_page(trials_path: Path) -> None:
+    rows = (line.split(" ", 1) for line in trials_path.read_text(encoding="utf-8").splitlines())
+    trials = {arch: Trial(**json.loads(values)) for arch, values in rows}
+    PAGE.write_text(page(trials, len(set(names()) - trials.keys())), encoding="utf-8")
+
+
 def main(argv: list[str]) -> None:
+    if argv[:1] == ["--page"]:
+        write_page(Path(argv[1]))
+        return
     if argv[:1] == ["--child"]:
         child(argv[1])
         return

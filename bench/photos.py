@@ -13,9 +13,9 @@ from bench.rounds import PROJECT, Options
 from fakeface.core.cores import available_cores
 from fakeface.core.files import read_rows, write_rows
 from fakeface.core.params import read_yaml
-from fakeface.core.records import ImageRecord, SplitRecord
+from fakeface.core.records import FileRecord, ImageRecord, SplitRecord
 from fakeface.params import IndexParams, PackParams, RelateParams, SampleParams, SplitParams, load_params
-from stages import compute_stats, index, pack, relate, sample, split, train
+from stages import compute_stats, index, pack, relate, sample, scan, split, train
 
 DRAWN_PX = 600
 """The side of the set's photos."""
@@ -54,9 +54,11 @@ def new_workspace(options: Options, recipe: Path, changes: Changes, valid_share:
     link_photos(options, work.photos)
     write_params(paths.params, recipe, {"data": {"root": str(work.photos)}, "model": {"weights": "random"}} | changes)
     index_params = load_params(paths.params, "index", IndexParams)
-    index.run(index.Paths(images, unread, paths.index_counts), work.photos, index_params)
+    list_photos(work.photos, work.root / "listing.csv")
+    index.run(index.Paths(work.root / "listing.csv", images, unread, paths.index_counts), work.photos, index_params)
     if valid_share is None:
-        relate.run(work.photos, images, relations, unread, load_params(paths.params, "relate", RelateParams))
+        relate_params = load_params(paths.params, "relate", RelateParams)
+        relate.run(relate.Paths(images, relations, unread), work.photos, relate_params)
         split_paths = split.Paths(images, relations, paths.split, unread)
         split.run(split_paths, load_params(paths.params, "split", SplitParams))
     else:
@@ -72,12 +74,17 @@ def _on_a_side(record: ImageRecord, first_train: int) -> SplitRecord:
     return SplitRecord(**asdict(record), side="train" if int(Path(record.path).stem) >= first_train else "valid", group="")
 
 
+def list_photos(root: Path, listing: Path) -> None:
+    """What `scan` does, with nothing remembered and nothing kept."""
+    write_rows(listing, FileRecord, scan.list_files(root, {})[0])
+
+
 def link_photos(options: Options, folder: Path) -> None:
     """Links in folder/{real,fake}, half of `options.images` each; photos come again where there are fewer."""
     root = options.photos or _drawn(options)
-    candidates = sorted(index.find_candidates(root), key=lambda candidate: candidate.path)
+    candidates = index.find_candidates(scan.list_files(root, {})[0])
     for label, name in enumerate(("real", "fake")):
-        paths = [(root / candidate.path).resolve() for candidate in candidates if candidate.label == label]
+        paths = [(root / candidate.file.path).resolve() for candidate in candidates if candidate.place.label == label]
         (folder / name).mkdir(parents=True)
         for number in range(label, options.images if paths else 0, 2):  # `index` tells that a class is missing
             path = paths[number // 2 % len(paths)]

@@ -17,15 +17,17 @@ from scipy import stats
 from bench.photos import NOTEBOOK_RECIPE, Workspace, new_workspace, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, alternating, timed
 from bench.trainings import BareTraining, FilesTraining, return_freed_memory
-from fakeface import tracking
 from fakeface.core.params import read_yaml
 from fakeface.core.records import EpochRecord
 from fakeface.detector import load_detector, score_image
+from fakeface.params import DeviceName
 from fakeface.photos.images import read_image
 from fakeface.scoring.scores import point_estimate, roc_auc
+from fakeface.tracking.records import new_run_record
+from fakeface.tracking.runs import live_run
 from fakeface.training.batches import to_tensors
 from fakeface.training.checkpoint import open_checkpoints
-from fakeface.training.devices import Device, DeviceName, device_tags, keep_freed_memory, select_device
+from fakeface.training.devices import Device, device_tags, keep_freed_memory, select_device
 from fakeface.training.fit import fit, new_network, train_epoch
 from fakeface.training.optimization import new_optimizer
 from fakeface.training.packed import PackedSide, load_side
@@ -211,16 +213,16 @@ def own_epochs(work: Workspace, recipe: Recipe, device: Device) -> Iterator[Go]:
     """Each call is the next epoch as `train` runs it, with checkpoint and log, resumed from the one before."""
     train_side, valid_side = _sides(work)
     params, tags = read_yaml(work.paths.params), device_tags(device)
-    new_record = tracking.new_run_record("train_ce", params, train.LOGGED_SECTIONS, tags)
+    new_record = new_run_record("train_ce", params, train.LOGGED_SECTIONS, tags)
     numbers = count()
-    with open_checkpoints(work.root, "train_ce", "bench") as checkpoints, tracking.live_run() as live_run:
-        log = train.Log("train_ce", live_run, work.paths.split)
+    with open_checkpoints(work.root, "train_ce", "bench") as checkpoints, live_run() as run_under_way:
+        log = train.Log("train_ce", run_under_way, work.paths.split)
 
         def measured() -> Measures:
             one_epoch = _OneEpoch(log, is_first=next(numbers) == 0)
             with redirect_stdout(sys.stderr), suppress(_EpochDoneError):
                 fit(recipe, device, train_side, valid_side, checkpoints, new_record, one_epoch)
-            last = live_run.run_record["epochs"][-1]
+            last = run_under_way.run_record["epochs"][-1]
             return (
                 {"s": one_epoch.elapsed_s} | {lap: last[lap] for lap in LAPS} | {"log_s": one_epoch.elapsed_s - last["epoch_s"]}
             )

@@ -7,9 +7,9 @@
     scoring     from predictions to numbers: scores, intervals, slices, baselines, comparison
     reporting   from numbers to figures, pages and the model card
     synthetic   the sample that the project draws itself
+    tracking    MLflow runs, and the store that they are in
     commands    what `fakeface` runs
     detector    a trained model as it is used, without torch
-    tracking    MLflow runs; the only module that imports mlflow
     params      params.yaml in types, and the check of the whole file
 
 Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > detector > photos >

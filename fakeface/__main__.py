@@ -2,7 +2,7 @@
 
 Examples:
   fakeface predict photo.jpg                       both models' verdict on a photo
-  fakeface predict --json *.jpg > verdicts.jsonl   the same of many photos, a JSON object per line
+  fakeface predict --json folder > verdicts.jsonl  the same of all photos in a folder, a JSON object per line
   fakeface predict --figure out.png *.jpg          and a picture of the photos with their verdicts
   fakeface scores                                  how good the models are, after `dvc repro`
   fakeface folds                                   mean and spread over the folds of a cross-validation
@@ -14,11 +14,12 @@ import argparse
 import signal
 import sys
 from importlib import import_module
-from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from fakeface import __version__
 from fakeface.commands import SUBCOMMANDS
+from fakeface.core.arguments import ArgumentParser
+from fakeface.core.console import OUTPUT
 from fakeface.core.errors import run_as_command
 
 
@@ -26,7 +27,7 @@ def main(argv: list[str]) -> NoReturn:
     """Run a subcommand and exit with its status; of the subcommands, only the one that is asked for is imported."""
     purpose, _, examples = (__doc__ or "").partition("\n\n")
     layout: Any = {"formatter_class": argparse.RawDescriptionHelpFormatter}
-    parser = argparse.ArgumentParser(prog="fakeface", description=purpose, epilog=examples, **layout)
+    parser = ArgumentParser(prog="fakeface", description=purpose, epilog=examples, **layout)
     parser.add_argument("--version", action="version", version=f"fakeface {__version__}")
     subparsers = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND", required=True)
     for name, purpose in SUBCOMMANDS.items():
@@ -44,13 +45,13 @@ def main(argv: list[str]) -> NoReturn:
 def command() -> NoReturn:
     """The command `fakeface`, as the shell starts it.
 
-    Where nobody reads on (`fakeface predict *.jpg | head -1`) it ends as `cat` does, by SIGPIPE and without a word. What the
-    console's encoding lacks is escaped.
+    Where nobody reads on (`fakeface predict *.jpg | head -1`) it ends as `cat` does, by SIGPIPE and without a word, and where
+    there is no standard output at all (`>&-`) as an error.
     """
+    if sys.stdout is None:
+        sys.exit(f"error: {OUTPUT} is closed")
     if hasattr(signal, "SIGPIPE"):  # not on Windows
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     run_as_command(main)
 
 

@@ -16,6 +16,7 @@ from fakeface.core.records import OBJECTIVE_NAMES
 from fakeface.photos.images import fit
 
 WEIGHTS_FILE, NETWORK_FILE, CARD_FILE, RUN_FILE = "weights.safetensors", "network.onnx", "model.json", "run.json"
+CARD_TYPES = {"objective": str, "image_px": int, "is_sample": bool, "thresholds": dict}
 BATCH_SIZE = 16
 
 
@@ -81,10 +82,9 @@ def load_detector(folder: Path, threads: int | None = None) -> Detector:
     if not ((folder / NETWORK_FILE).is_file() and (folder / CARD_FILE).is_file()):
         raise FakefaceError(f"{folder}: no trained model; expected {NETWORK_FILE} and {CARD_FILE}, which `dvc repro` makes")
     card = read_json(folder / CARD_FILE)
-    for key in ("objective", "image_px", "is_sample", "thresholds"):
-        if not isinstance(card, dict) or key not in card:
-            raise FakefaceError(f"{folder / CARD_FILE}: {key}: missing")
+    check_card(card, folder / CARD_FILE)
     session = load_network(folder / NETWORK_FILE, threads)
+    check_network(session, card["image_px"], folder / NETWORK_FILE)
     return Detector(card["objective"], card["image_px"], card["is_sample"], card["thresholds"], session)
 
 
@@ -99,3 +99,24 @@ def load_network(path: Path, threads: int | None = None) -> Any:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base
         raise FakefaceError(f"{path}: not a network: {' '.join(str(error).split())[:200]}") from None
+
+
+def check_card(card: Any, path: Path) -> None:
+    """Raises FakefaceError where a model.json, of another version perhaps, does not say what a detector needs."""
+    for key, kind in CARD_TYPES.items():
+        if not isinstance(card, dict) or key not in card:
+            raise FakefaceError(f"{path}: {key}: missing")
+        if type(card[key]) is not kind:
+            raise FakefaceError(f"{path}: {key}: {card[key]!r}: expected {kind.__name__}")
+    for name, threshold in card["thresholds"].items():
+        if type(threshold) not in (int, float):
+            raise FakefaceError(f"{path}: thresholds.{name}: {threshold!r}: expected a number")
+
+
+def check_network(session: Any, image_px: int, path: Path) -> None:
+    """Raises FakefaceError where a network does not give p_fake and logits of images of that size."""
+    inputs = {value.name: value.shape[1:] for value in session.get_inputs()}
+    outputs = {value.name for value in session.get_outputs()}
+    if inputs != {"images": [image_px, image_px, 3]} or not outputs >= {"p_fake", "logits"}:
+        found = f"{', '.join(sorted(outputs))} of {', '.join(f'{name} {shape}' for name, shape in inputs.items())}"
+        raise FakefaceError(f"{path}: {found}: expected p_fake and logits of images [{image_px}, {image_px}, 3]")

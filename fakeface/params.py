@@ -36,7 +36,7 @@ _OF_TORCHVISION = """
     vgg19 vgg19_bn vit_b_16 vit_b_32 vit_h_14 vit_l_16 vit_l_32 wide_resnet101_2 wide_resnet50_2
 """
 ARCHITECTURES = (EFFICIENTNET_LITE0, *_OF_TORCHVISION.split())
-"""Those that docs/architectures.md lists as working, at one size at least: all others are torchvision's."""
+"""EfficientNet-Lite0 and torchvision's classifiers with one output; docs/architectures.md says at which sizes they work."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -1,44 +1,54 @@
 """Find the images, read their labels, reject what cannot be used.
 
-reads   the photos in data.root, a folder in one of the layouts below; params.yaml: data, index
-does    hashes the bytes of each file, makes sure that they decode, and takes the label from the folder and the file's name
+reads   LISTING, the files that `scan` found in data.root, a folder in one of the layouts below; params.yaml: data, index
+does    makes sure that each image decodes and is the one listed, and takes its label from its folder
 writes  IMAGES, a row per usable image; REJECTED, a row per file that cannot be used, with the reason; METRICS, counts
 """
 
 import os
 import re
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from glob import iglob
-from hashlib import sha256
-from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import pandas as pd
 
 from fakeface.core.arguments import ParamsPath, parse_paths
+from fakeface.core.console import printable
 from fakeface.core.errors import FakefaceError, run_as_command
-from fakeface.core.files import write_json
+from fakeface.core.files import read_rows, write_json
 from fakeface.core.frames import frame_of, write_table
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.params import DataParams
-from fakeface.core.records import DIFFICULTIES, FAKE, LABEL_NAMES, PARTS, REAL, Bit, ImageRecord, RejectedRecord
+from fakeface.core.records import (
+    DIFFICULTIES,
+    FAKE,
+    LABEL_NAMES,
+    PARTS,
+    REAL,
+    SAMPLE_MARKER,
+    Bit,
+    FileRecord,
+    ImageRecord,
+    RejectedRecord,
+)
 from fakeface.params import IndexParams, load_params
-from fakeface.photos.images import ImageError, image_facts, read_image_bytes
+from fakeface.photos.images import ImageError, image_facts, read_unchanged
 
 Subset = Literal["training", "test", ""]
 
-SAMPLE_ROOT = Path("data/sample")
-IGNORED_NAMES = {"thumbs.db", "desktop.ini"}
 REAL_NAME = re.compile(r"real_\d+")
 FAKE_NAME = re.compile(rf"(?P<difficulty>{'|'.join(DIFFICULTIES)})_\d+_(?P<bits>[01]{{3,4}})")
+SYNONYMS = {"val": "valid", "validation": "valid"}
+"""Other names of a layout's folders."""
 
 
 @dataclass(frozen=True)
 class Paths:
+    listing: Annotated[Path, "CSV to read: the files in data.root"]
     images: Annotated[Path, "CSV to write: a row per usable image"]
     rejected: Annotated[Path, "CSV to write: a row per file that cannot be used, with the reason"]
     metrics: Annotated[Path, "JSON to write: counts"]
@@ -47,14 +57,15 @@ class Paths:
 
 @dataclass(frozen=True)
 class Layout:
-    """Folders of one label each.
+    """Folders of one label each, in upper or lower case; photos stand in them, or in folders of their own in them.
 
-    In a layout of the user's `own`, files may have any name and the folders stand at the root; the data set's file names tell
-    the label, and its folders may stand up to two folders below the root.
+    Where `named`, the layout is the data set's: its files' names tell the label, and have to agree with the folder. Elsewhere
+    files may have any name. The folders stand at the root or at most `depth` folders below it.
     """
 
     folders: tuple[tuple[str, Bit, Subset], ...]
-    own: bool = False
+    named: bool
+    depth: int = 2
 
     def __str__(self) -> str:
         return " ".join(name for name, _, _ in self.folders)
@@ -66,89 +77,151 @@ CIPLAB = Layout(
         ("training/fake", FAKE, "training"),
         ("test/real", REAL, "test"),
         ("test/fake", FAKE, "test"),
-    )
+    ),
+    named=True,
 )
-KAGGLE = Layout((("training_real", REAL, "training"), ("training_fake", FAKE, "training")))
-OWN = Layout((("real", REAL, ""), ("fake", FAKE, "")), own=True)
-LAYOUTS = (CIPLAB, KAGGLE, OWN)
+KAGGLE = Layout((("training_real", REAL, "training"), ("training_fake", FAKE, "training")), named=True)
+DIVIDED = Layout(
+    (
+        ("train/real", REAL, "training"),
+        ("train/fake", FAKE, "training"),
+        ("valid/real", REAL, "training"),
+        ("valid/fake", FAKE, "training"),
+        ("test/real", REAL, "test"),
+        ("test/fake", FAKE, "test"),
+    ),
+    named=False,
+)
+"""Its valid/ is no subset of its own: `split` draws the side valid, fold by fold, from all that is there to train with."""
+OWN = Layout((("real", REAL, ""), ("fake", FAKE, "")), named=False, depth=0)
+LAYOUTS = (CIPLAB, KAGGLE, DIVIDED, OWN)
+LAST_NAMES = {name.rpartition("/")[2] for layout in LAYOUTS for name, _, _ in layout.folders}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder of a layout, its path relative to the root, and what the layout takes its files for."""
+
+    layout: Layout
+    folder: str
+    label: Bit
+    subset: Subset
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that should be an image: its path relative to the root, and the label and subset that its folder stands for."""
+    """A file that should be an image, and the layout's folder that it lies in."""
 
-    path: str
-    label: Bit
-    subset: Subset
-    any_name: bool
+    file: FileRecord
+    place: Place
 
 
-def find_files(root: Path, layout: Layout) -> Iterator[Candidate]:
-    """All files in a layout's folders but hidden ones, in no order. Raises OSError where a folder cannot be listed."""
-    below = () if layout.own else ("*/", "*/*/")
-    # Path.glob would search hidden folders too.
-    parents = (root / parent for pattern in below for parent in iglob(pattern, root_dir=root))  # noqa: PTH207
-    for parent, (name, label, subset) in product((root, *parents), layout.folders):
-        if os.path.lexists(parent / name):
-            folder = (parent / name).relative_to(root).as_posix()
-            with os.scandir(parent / name) as entries:
-                for entry in entries:
-                    if not entry.name.startswith(".") and entry.name.casefold() not in IGNORED_NAMES:
-                        yield Candidate(f"{folder}/{entry.name}", label, subset, layout.own)
+def places_of(folder: str) -> list[Place]:
+    """What the layouts take a folder for; where it lies in folders of several, the outermost counts."""
+    names = folder.split("/")
+    known = [SYNONYMS.get(name.casefold(), name.casefold()) for name in names]
+    for depth in range(len(names)):
+        places = []
+        for layout in LAYOUTS:
+            for name, label, subset in layout.folders if depth <= layout.depth else ():
+                end = depth + name.count("/") + 1
+                if "/".join(known[depth:end]) == name:
+                    places.append(Place(layout, "/".join(names[:end]), label, subset))
+        if places:
+            return places
+    return []
 
 
-def find_candidates(root: Path) -> list[Candidate]:
-    """All files in the folders of the first of LAYOUTS that has any, hidden ones left out, in no order.
+def find_candidates(files: Iterable[FileRecord]) -> list[Candidate]:
+    """The files in the folders of the only layout that has any, and what stands in the place of such a folder.
 
     Raises:
-        FakefaceError: the folder has none of the layouts.
-        OSError: a folder of the layout cannot be listed.
+        FakefaceError: no layout has any, or several have.
     """
-    for layout in LAYOUTS:
-        if candidates := list(find_files(root, layout)):
-            return candidates
-    raise FakefaceError(f"{root}: no images in the folders of a known layout: expected {', or '.join(map(str, LAYOUTS))}")
+    known: dict[str, list[Place]] = {}
+    inside, unreadable = [], []
+    for file in files:
+        folder, _, name = file.path.rpartition("/")
+        if folder not in known:
+            known[folder] = places_of(folder)
+        places = known[folder] or (places_of(file.path) if name.casefold() in LAST_NAMES else [])
+        if places and name != SAMPLE_MARKER:
+            inside.append((file, places))
+        elif file.reason:
+            unreadable.append(file)
+    layouts = {places[0].layout for _, places in inside if len(places) == 1}
+    # A folder called test may be of either layout: of the one whose other folders are there, else of the first.
+    layouts |= {places[0].layout for _, places in inside if layouts.isdisjoint(place.layout for place in places)}
+    candidates = [Candidate(file, place) for file, places in inside for place in places if place.layout in layouts]
+    if not layouts:
+        reasons = "".join(f"; {file.path}: {file.reason}" for file in unreadable[:3])
+        expected = ", or ".join(map(str, LAYOUTS))
+        raise FakefaceError(f"no images in the folders of a known layout: expected {expected}{reasons}")
+    if len(layouts) > 1:
+        counts = Counter((candidate.place.layout, candidate.place.folder) for candidate in candidates)
+        listed = (
+            ", ".join(f"{folder} ({count:,})" for (its, folder), count in counts.items() if its == layout)
+            for layout in LAYOUTS
+            if layout in layouts
+        )
+        raise FakefaceError(f"files in the folders of several layouts, of which one is expected: {'; and '.join(listed)}")
+    return candidates
+
+
+def is_sample(root: Path, files: Sequence[FileRecord]) -> bool:
+    """Whether the photos are drawn ones, in whole or in part: a folder that they lie in, or one of theirs, says so."""
+    above = Path(os.path.realpath(root)).parents
+    return any(PurePosixPath(file.path).name == SAMPLE_MARKER for file in files) or any(
+        (folder / SAMPLE_MARKER).is_file() for folder in above
+    )
 
 
 def parse_name(candidate: Candidate) -> tuple[str, tuple[Bit | None, ...]]:
-    """The difficulty and the four bits in a file's name, "" and None where the name does not have them.
+    """The difficulty and the four bits in a file's name, "" and None where it has none or does not agree with the folder.
 
     Raises:
-        ImageError: the name contradicts its folder, has no label though it should, or is not printable text.
+        ImageError: in the data set's own layouts, the name tells no label, or another one than its folder.
     """
-    path, label = candidate.path, candidate.label
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in path):
-        raise ImageError(path, "its name holds control characters or is not UTF-8")
+    path, place = candidate.file.path, candidate.place
     stem = PurePosixPath(path).stem
     fake = FAKE_NAME.fullmatch(stem)
     named_label = FAKE if fake else REAL if REAL_NAME.fullmatch(stem) else None
-    if named_label is None and not candidate.any_name:
-        raise ImageError(path, "its name tells no label: expected one like real_00001.jpg or easy_100_1110.jpg")
-    if named_label not in (None, label):
-        raise ImageError(path, f"its name says {LABEL_NAMES[named_label]}, its folder {LABEL_NAMES[label]}")
-    bits: tuple[Bit | None, ...] = tuple(1 if bit == "1" else 0 for bit in fake["bits"]) if fake else ()
-    return fake["difficulty"] if fake else "", bits if len(bits) == len(PARTS) else (None,) * len(PARTS)
+    if place.layout.named and named_label != place.label:
+        if named_label is None:
+            raise ImageError(path, "its name tells no label: expected one like real_00001.jpg or easy_100_1110.jpg")
+        raise ImageError(path, f"its name says {LABEL_NAMES[named_label]}, its folder {LABEL_NAMES[place.label]}")
+    if not fake or place.label == REAL:
+        return "", (None,) * len(PARTS)
+    bits: tuple[Bit | None, ...] = tuple(1 if bit == "1" else 0 for bit in fake["bits"])
+    return fake["difficulty"], bits if len(bits) == len(PARTS) else (None,) * len(PARTS)
 
 
 def examine(candidate: Candidate, root: Path) -> ImageRecord | RejectedRecord:
-    """Decode a file and parse its name: the image's record, or why the file cannot be used."""
+    """Parse a file's name and decode it: the image's record, or why the file cannot be used.
+
+    Raises:
+        ImageError: it is not the file listed any more.
+    """
+    file, place = candidate.file, candidate.place
+    if file.reason:
+        return RejectedRecord(file.path, file.reason)
+    data = read_unchanged(root / file.path, file.sha256)
     try:
         difficulty, bits = parse_name(candidate)
-        data = read_image_bytes(root / candidate.path)
-        facts = image_facts(data, candidate.path)
+        facts = image_facts(data, file.path)
     except ImageError as error:
-        return RejectedRecord(candidate.path.encode("utf-8", "backslashreplace").decode(), error.reason)
+        return RejectedRecord(file.path, error.reason)
     return ImageRecord(
-        path=candidate.path,
-        sha256=sha256(data).hexdigest(),
-        label=candidate.label,
+        path=file.path,
+        sha256=file.sha256,
+        label=place.label,
         difficulty=difficulty,
         **dict(zip(PARTS, bits, strict=True)),
         width=facts.width,
         height=facts.height,
         bytes=len(data),
         luma_quantisation_sum=facts.luma_quantisation_sum,
-        subset=candidate.subset,
+        subset=place.subset,
     )
 
 
@@ -196,18 +269,34 @@ def shortage(counts: Mapping[str, int], rejected: pd.DataFrame, params: IndexPar
     return None
 
 
+def summary(images: pd.DataFrame, rejected: pd.DataFrame, counts: Mapping[str, int], elsewhere: int, reasons: Path) -> str:
+    """What was found, in a few lines: images of each class and subset, and what was left out; `reasons` is where all are."""
+    lines = [f"{counts['images']:,} images: {counts['real']:,} real, {counts['fake']:,} fake"]
+    for subset in sorted(set(images["subset"]) - {""}, reverse=True):
+        labels = Counter(images.loc[images["subset"] == subset, "label"])
+        lines.append(f"  {subset}: {labels[REAL]:,} real, {labels[FAKE]:,} fake")
+    left_out = f"{counts['duplicates']:,} duplicates, {elsewhere:,} files in other folders, {counts['rejected']:,} rejected"
+    lines.append(f"left out: {left_out} ({reasons} says why)")
+    lines += [printable(f"  {path}: {reason}") for path, reason in rejected.head(3).itertuples(index=False)]
+    return "\n".join(lines)
+
+
 def run(paths: Paths, root: Path, params: IndexParams) -> None:
     """Index the photos in `root`; the reasons for rejections are written even where they are too many."""
-    if not root.is_dir():
-        hint = "`dvc repro` draws it" if root == SAMPLE_ROOT else "data.root should name a folder of photos"
-        raise FakefaceError(f"{root}: no such folder: {hint}")
-    records = list(on_all_cores(partial(examine, root=root), find_candidates(root), "index"))
+    files = read_rows(paths.listing, FileRecord)
+    try:
+        candidates = find_candidates(files)
+    except FakefaceError as error:
+        raise FakefaceError(f"{root}: {error}") from None
+    records = list(on_all_cores(partial(examine, root=root), candidates, "index"))
     images, rejected, counts = build_index(records)
     write_table(paths.rejected, RejectedRecord, rejected)
+    elsewhere = sum(PurePosixPath(file.path).name != SAMPLE_MARKER for file in files) - len(candidates)
+    print(summary(images, rejected, counts, elsewhere, paths.rejected))
     if complaint := shortage(counts, rejected, params):
         raise FakefaceError(f"{root}: {complaint}" + (f" (all in {paths.rejected})" if len(rejected) else ""))
     write_table(paths.images, ImageRecord, images)
-    write_json(paths.metrics, counts | {"is_sample": root == SAMPLE_ROOT})
+    write_json(paths.metrics, counts | {"is_sample": is_sample(root, files)})
 
 
 def main(argv: list[str]) -> None:

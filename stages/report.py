@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 from matplotlib.figure import Figure
 
-from fakeface import tracking
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_json, read_rows, replacing
@@ -29,6 +28,8 @@ from fakeface.reporting.rows import robustness_rows, slice_rows, unperturbed_row
 from fakeface.scoring.predictions import SidePredictions, load_images, load_predictions
 from fakeface.scoring.results import SCORE_NAMES, ModelScores, Scores, read_scores
 from fakeface.scoring.scores import roc_curve
+from fakeface.tracking import runs
+from fakeface.tracking.redaction import redacted_values
 
 LOGGED_SECTIONS = (
     "loss", "threshold", "data", "index", "relate", "split", "pack", "augment", "model", "train", "evaluate", "report",
@@ -98,7 +99,7 @@ def page(
     params = flat_params(read_yaml(paths.params))
     facts = {
         "loss": loss,
-        "params": {key: value for key, value in params.items() if key.partition(".")[0] in LOGGED_SECTIONS},
+        "params": redacted_values({key: value for key, value in params.items() if key.partition(".")[0] in LOGGED_SECTIONS}),
         "runs": {objective: read_json(paths.models / objective / RUN_FILE) for objective in OBJECTIVE_NAMES},
         "cards": {objective: read_json(paths.models / objective / CARD_FILE) for objective in OBJECTIVE_NAMES},
         "figures": {name: figures.svg(plots[name], name, words) for name, words in DESCRIPTIONS.items()},
@@ -110,7 +111,9 @@ def page(
 def card(metrics: Path, params: Path) -> str:
     """The model card, Markdown: from metrics/ and params.yaml alone, which Git tracks, so that a test can write it again."""
     training = {objective: read_json(metrics / f"train_{objective}.json") for objective in OBJECTIVE_NAMES}
-    return rendered("model-card.md.jinja", read_results(metrics) | {"training": training, "params": read_yaml(params)})
+    return rendered(
+        "model-card.md.jinja", read_results(metrics) | {"training": training, "params": redacted_values(read_yaml(params))}
+    )
 
 
 def read_results(metrics: Path) -> dict[str, Any]:
@@ -160,7 +163,7 @@ def publish(paths: Paths, root: Path, loss: ObjectiveName, scores: Scores, figur
     files += [paths.metrics / "scores.json", paths.predictions, paths.page]
     for objective, model in scores.models.items():
         tags = {"data": scores.data, "data.root": str(root), "candidate": str(objective == loss).lower()}
-        tracking.publish_evaluation(paths.models / objective, paths.split, mlflow_metrics(model), files, tags)
+        runs.publish_evaluation(paths.models / objective, paths.split, mlflow_metrics(model), files, tags)
 
 
 def write_text(path: Path, text: str) -> None:

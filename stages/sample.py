@@ -1,8 +1,9 @@
 """Draw the sample: face-like photos and composites of them, named and laid out like the real set.
 
-reads   params.yaml: sample
+reads   params.yaml: data, sample
 does    renders every photo from a seed of its own; a composite's faces appear in no other photo
-writes  SAMPLE/training/{real,fake}/*.jpg and SAMPLE/test/{real,fake}/*.jpg, all or nothing
+writes  SAMPLE/training/{real,fake}/*.jpg, SAMPLE/test/{real,fake}/*.jpg and a file that says what they are, all or nothing;
+        where data.root is another folder, a file that says so
 
 It stands in for data that may not be redistributed, to run and to test the pipeline: no photo in it is of anybody.
 """
@@ -23,15 +24,25 @@ from PIL import Image
 from tqdm import tqdm
 
 from fakeface.core.arguments import ParamsPath, parse_paths
+from fakeface.core.checkout import checkout_root
 from fakeface.core.cores import available_cores
 from fakeface.core.errors import FakefaceError, run_as_command
-from fakeface.core.records import FAKE, LABEL_NAMES, PARTS, REAL
+from fakeface.core.params import DataParams
+from fakeface.core.records import FAKE, LABEL_NAMES, PARTS, REAL, SAMPLE_MARKER
 from fakeface.params import SampleParams, load_params
 from fakeface.synthetic.arithmetic import uniform
 from fakeface.synthetic.photos import RETOUCHES, Photo, composite, render, to_8_bit
 from fakeface.synthetic.traits import Camera, Face, Scene, random_shot
 
 JPEG_QUALITY = 90
+MARKER_TEXT = """\
+The faces in this folder are drawn by Fakeface (python -m stages.sample): of nobody, and no test of a model for real photos.
+Leave this file beside them: by it, reports and verdicts say that a model learned from drawn faces.
+"""
+NOT_DRAWN = "NOT-DRAWN.txt"
+NOT_DRAWN_TEXT = """\
+The sample is drawn while data.root in params.yaml is this folder. DVC keeps what it drew before, and puts it back then.
+"""
 PATTERNS = 2 ** len(PARTS) - 1
 
 
@@ -123,6 +134,16 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def is_used(sample: Path, root: Path) -> bool:
+    """Whether the photos' folder is the sample or in it, however its name is spelled.
+
+    The user's own sample counts in a temporary copy of the checkout too: DVC remembers what ran in one for the other.
+    """
+    real_root = Path(os.path.realpath(root))
+    samples = {Path(os.path.realpath(sample)), Path(os.path.realpath(checkout_root() / sample))}
+    return not samples.isdisjoint([real_root, *real_root.parents])
+
+
 def run(paths: Paths, params: SampleParams, workers: int) -> None:
     """Draw the sample in several processes; how many makes no difference to the files."""
     specs = photo_specs(params)
@@ -133,6 +154,7 @@ def run(paths: Paths, params: SampleParams, workers: int) -> None:
             saved = pool.map(partial(save, folder=temporary, image_px=params.image_px), specs, chunksize=8)
             for _ in tqdm(saved, "draw", total=len(specs), unit="photo", disable=None):
                 pass
+        (temporary / SAMPLE_MARKER).write_text(MARKER_TEXT, encoding="utf-8")
 
 
 def _leave_interrupts_to_parent() -> None:
@@ -141,7 +163,12 @@ def _leave_interrupts_to_parent() -> None:
 
 def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
-    run(paths, load_params(paths.params, "sample", SampleParams), workers=available_cores())
+    root, params = load_params(paths.params, "data", DataParams).root, load_params(paths.params, "sample", SampleParams)
+    if is_used(paths.sample, root):
+        run(paths, params, workers=available_cores())
+    else:
+        with replacing_folder(paths.sample) as temporary:
+            (temporary / NOT_DRAWN).write_text(NOT_DRAWN_TEXT, encoding="utf-8")
 
 
 if __name__ == "__main__":

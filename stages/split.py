@@ -67,13 +67,13 @@ def assign_sides(table: pd.DataFrame, params: SplitParams) -> npt.NDArray[np.str
     np.add.at(counts, (unit[free], by_stratum.ngroup().to_numpy()[free]), 1)
     test = np.zeros(len(counts), np.bool_)
     if not given_test.any():
-        test = _draw_test(counts, strata, params, rng, is_the_set=bool((table["subset"] == "training").any()))
+        test = _draw_test(counts, strata, params, rng, table)
     fold = draw_folds(counts, np.flatnonzero(counts.any(axis=1) & ~test), params.folds, rng)
     side_of_unit = np.select([test, fold == params.fold], ["test", "valid"], "train")
     side = np.full(len(table), "excluded")
     side[given_test] = "test"
     side[free] = side_of_unit[unit[free]]
-    _check_classes(side, table["label"].to_numpy())
+    _check_classes(side, table, params)
     return side
 
 
@@ -160,10 +160,10 @@ def _counts(images: pd.DataFrame) -> dict[str, int]:
 
 
 def _draw_test(
-    counts: Counts, strata: Sequence[Stratum], params: SplitParams, rng: np.random.Generator, *, is_the_set: bool
+    counts: Counts, strata: Sequence[Stratum], params: SplitParams, rng: np.random.Generator, table: pd.DataFrame
 ) -> npt.NDArray[np.bool_]:
     """Units for the test side: of the set without its test folder as many as it had there, of other photos a share."""
-    if not is_the_set:
+    if not (table["subset"] == "training").any():
         return draw_units(counts, np.rint(params.test_fraction * counts.sum(axis=0)), rng)
     wanted = [(REAL, ""), (FAKE, params.test_difficulty)]
     test = draw_units(counts, [params.test_count * (stratum in wanted) for stratum in strata], rng)
@@ -172,21 +172,38 @@ def _draw_test(
     for label, difficulty in wanted:
         if taken[label, difficulty] < params.test_count:
             name = f"{difficulty} {LABEL_NAMES[label]}".strip()
+            of_both = table[(table["label"] == label) & (table["difficulty"] == difficulty)]
             raise FakefaceError(
                 f"split.test_count: {params.test_count}: only {taken[label, difficulty]} of {available[label, difficulty]} "
-                f"{name} images can be taken for the test side"
+                f"{name} images can be taken for the test side{_relation(of_both, params)}"
             )
     return test
 
 
-def _check_classes(sides: npt.NDArray[np.str_], labels: npt.NDArray[Any]) -> None:
+def _check_classes(sides: npt.NDArray[np.str_], table: pd.DataFrame, params: SplitParams) -> None:
     for side in DRAWN_SIDES:
         for label, name in enumerate(LABEL_NAMES):
-            sides_of_label = sides[labels == label]
-            if side not in sides_of_label:
+            images = table[table["label"] == label]
+            if side not in sides[images.index]:
                 raise FakefaceError(
-                    f"split: {len(sides_of_label)} {name} images leave the side {side} without one: expected one at least"
+                    f"split: {len(images)} {name} images leave the side {side} without one: expected one at least"
+                    f"{_relation(images, params)}"
                 )
+
+
+def _relation(images: pd.DataFrame, params: SplitParams) -> str:
+    """That images are related and what to do, where that may be why they do not go round; else nothing."""
+    sizes = images.groupby("group").size()
+    if params.by != "group" or (sizes < 2).all():
+        return ""
+    largest = images.loc[images["group"] == sizes.idxmax(), "path"]
+    examples = ", ".join(largest.head(3)) + (", ..." if len(largest) > 3 else "")
+    all_or_most = (
+        f"all of them are one group of related images ({examples})"
+        if len(sizes) == 1
+        else f"the largest of their {len(sizes)} groups of related images has {len(largest)} ({examples})"
+    )
+    return f"; {all_or_most}, and a group stays on one side: add photos unrelated to these, or let split.by be image"
 
 
 if __name__ == "__main__":

@@ -12,13 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from fakeface import tracking
 from fakeface.core.arguments import ParamsPath, parse_paths
+from fakeface.core.checkout import checkout_root
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_json, write_json, write_rows
 from fakeface.core.params import read_yaml
 from fakeface.core.records import EpochRecord, ObjectiveName
 from fakeface.params import AugmentParams, ModelParams, TrainParams, load_params
+from fakeface.tracking.records import new_run_record
+from fakeface.tracking.runs import LiveRun, live_run
 from fakeface.training.checkpoint import fingerprint, open_checkpoints
 from fakeface.training.devices import Device, device_tags, keep_freed_memory, peak_memory, select_device, use_available_cores
 from fakeface.training.fit import fit
@@ -77,7 +79,7 @@ class Log:
     """Prints how the training goes, and logs it to MLflow."""
 
     headline: str
-    live_run: tracking.LiveRun
+    live_run: LiveRun
     split: Path
 
     def start(self, run_record: dict[str, Any]) -> None:
@@ -103,22 +105,22 @@ def run(paths: Paths, recipe: Recipe) -> None:
     use_available_cores()
     device = select_device(recipe.train.device, recipe.train.precision)
     tags = device_tags(device)
-    run_record = tracking.new_run_record(stage, read_yaml(paths.params), LOGGED_SECTIONS, tags)
+    run_record = new_run_record(stage, read_yaml(paths.params), LOGGED_SECTIONS, tags)
     headline = (
         f"{stage}: {len(train.records)} train and {len(valid.records)} valid images, {recipe.model.arch}, "
         f"{tags['device']}, {device.precision}"
     )
     name = training_fingerprint(recipe, device, paths, train, valid)
-    with open_checkpoints(tracking.repository(), stage, name) as checkpoints:
-        with tracking.live_run() as live_run:
-            log = Log(headline, live_run, paths.split)
+    with open_checkpoints(checkout_root(), stage, name) as checkpoints:
+        with live_run() as run_under_way:
+            log = Log(headline, run_under_way, paths.split)
             result = fit(recipe, device, train, valid, checkpoints, run_record, log)
             result.run_record.update(best_epoch=result.best.epoch, memory=peak_memory(device))
             write_model(paths.model, result, recipe, valid, is_sample=read_json(paths.index_counts)["is_sample"])
             write_rows(paths.history, EpochRecord, result.epochs)
             best = {name: value for name, value in asdict(result.best).items() if name not in ("epoch", "learning_rate")}
             write_json(paths.metrics, {"best_epoch": result.best.epoch, "epochs": len(result.epochs)} | best)
-            live_run.complete(paths.model)
+            run_under_way.complete(paths.model)
         checkpoints.remove()
 
 

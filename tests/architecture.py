@@ -77,6 +77,11 @@ def loaded_sections(module: str) -> set[str]:
     return {ast.literal_eval(section) for _, section, _ in (call.args for call in loads)}
 
 
+def loads_root(module: str) -> bool:
+    """Whether a module reads data.root without the rest of its section."""
+    return any(isinstance(node, ast.Call) and ast.unparse(node.func) == "load_root" for node in ast.walk(tree(module)))
+
+
 def logged_sections(module: str) -> set[str]:
     """Sections that a module logs to MLflow, whether it loads them or not."""
     for node in tree(module).body:
@@ -87,7 +92,7 @@ def logged_sections(module: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of dvc.yaml or data/dvc.yaml."""
+    """A stage of dvc.yaml."""
 
     name: str
     definition: dict[str, Any]
@@ -123,6 +128,5 @@ class Stage:
 
 STAGES = [
     Stage(name, definition)
-    for path in (ROOT / "dvc.yaml", ROOT / "data/dvc.yaml")
-    for name, definition in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items()
+    for name, definition in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items()
 ]

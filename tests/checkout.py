@@ -84,7 +84,7 @@ def new_checkout(root: Path, changes: Mapping[str, Any] = TINY) -> Checkout:
     )
     names = [name for name in listed.stdout.splitlines() if (PROJECT / name).is_file()]
     for name in names:
-        if name not in ("dvc.lock", "data/dvc.lock"):
+        if name != "dvc.lock":
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, root / name)
     checkout = Checkout(root)

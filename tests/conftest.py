@@ -1,7 +1,9 @@
 """Small photo folders, stages and subcommands run as the shell would run them, for all tests."""
 
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,9 +17,10 @@ from PIL import Image
 
 from fakeface import __main__ as fakeface_command
 from fakeface.core.errors import run_as_command
+from fakeface.core.records import DIFFICULTIES
 
 ROOT = Path(__file__).parents[1]
-DIFFICULTIES = ("easy", "mid", "hard")
+
 
 # A busy machine is slow, not wrong.
 settings.register_profile("patient", deadline=None)
@@ -60,6 +63,19 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return Outcome(int(exited.value.code or 0), out, err)
 
     return run
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Root may read everything: be nobody for a while."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def write_params(path: Path, changes: Mapping[Any, Any]) -> None:

@@ -7,6 +7,7 @@ import pytest
 PROCESSORS = {
     "numpy": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"},
     "opencv": {"OPENCV_CPU_DISABLE": "AVX512-SKX,AVX2,FP16,AVX,SSE4.2,SSE4.1"},
+    "faiss": {"FAISS_SIMD_LEVEL": "NONE"},
     "libm": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA"},
     "blas": {"OPENBLAS_CORETYPE": "Prescott"},
     "libjpeg": {"JSIMD_FORCENONE": "1"},

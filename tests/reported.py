@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from fakeface.core.files import write_json, write_rows
 from fakeface.core.frames import frame_of
 from fakeface.core.records import (
+    DIFFICULTIES,
     FAKE,
     OBJECTIVE_NAMES,
     PARTS,
@@ -28,7 +29,7 @@ from fakeface.photos.perturbations import PERTURBATIONS
 from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
 from stages import evaluate, split
 from tests.checkout import PROJECT
-from tests.conftest import DIFFICULTIES, photo
+from tests.conftest import photo
 
 COUNTS = {"train": 60, "valid": 24, "test": 40}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -2,13 +2,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from fakeface.core.errors import FakefaceError
-from fakeface.core.files import write_json
+from fakeface.core.files import read_json, write_json
 from fakeface.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, load_detector
 from fakeface.training.export import ExportedClassifier
 from tests.conftest import ROOT
@@ -87,6 +89,35 @@ def test_a_damaged_network_is_named(folder: Path, damage: str) -> None:
 def test_a_key_that_the_card_lacks_is_named(folder: Path, key: str) -> None:
     write_json(folder / CARD_FILE, {name: value for name, value in CARD.items() if name != key})
     assert complaint(folder) == f"{folder / CARD_FILE}: {key}: missing"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("image_px", "32", "'32': expected int"),
+        ("is_sample", 1, "1: expected bool"),
+        ("objective", None, "None: expected str"),
+        ("thresholds", [0.5], "[0.5]: expected dict"),
+        ("thresholds", {"half": None}, "None: expected a number"),
+    ],
+)
+def test_a_card_of_another_version_is_named(folder: Path, key: str, value: Any, expected: str) -> None:
+    write_json(folder / CARD_FILE, read_json(folder / CARD_FILE) | {key: value})
+    place = f"{key}.half" if isinstance(value, dict) else key
+    assert complaint(folder) == f"{folder / CARD_FILE}: {place}: {expected}"
+
+
+def test_a_network_of_another_size_is_named(folder: Path) -> None:
+    write_json(folder / CARD_FILE, read_json(folder / CARD_FILE) | {"image_px": 48})
+    found = f"logits, p_fake of images [{IMAGE_PX}, {IMAGE_PX}, 3]"
+    assert complaint(folder) == f"{folder / NETWORK_FILE}: {found}: expected p_fake and logits of images [48, 48, 3]"
+
+
+def test_a_network_with_other_outputs_is_named(folder: Path) -> None:
+    network = onnx.load(folder / NETWORK_FILE)
+    network.graph.output.pop()
+    onnx.save(network, folder / NETWORK_FILE)
+    assert f": expected p_fake and logits of images [{IMAGE_PX}, {IMAGE_PX}, 3]" in complaint(folder)
 
 
 @pytest.mark.parametrize(("text", "reason"), [("{", "not JSON"), ("[1, 2]", "objective: missing"), ("", "not JSON")])

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from fakeface.core.errors import ParamsError
-from fakeface.params import ARCHITECTURES, SECTIONS, DataParams, SplitParams, TrainParams, load_params
+from fakeface.core.params import DataParams
+from fakeface.params import ARCHITECTURES, SECTIONS, SplitParams, TrainParams, load_params
 from fakeface.training.torchvision_ops import import_torchvision
 from tests.architecture import STAGES, Stage
 from tests.conftest import ROOT, Command, Outcome, write_params

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import os
 import shlex
 import shutil
@@ -25,15 +26,8 @@ MIB = 2**20
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A fresh clone on which `dvc repro` has run once, with nothing committed since; tests read it, and copy it to change it.
-
-    As in the project, the sample's lock is committed, and the sample itself is still to be drawn.
-    """
+    """A fresh clone on which `dvc repro` has run once, nothing committed since; tests read it, and copy it to change it."""
     checkout = new_checkout(tmp_path_factory.mktemp("project") / "done")
-    checkout.run("dvc", "repro", "data/dvc.yaml")
-    checkout.commit()
-    for folder in ("data/sample", ".dvc/cache"):
-        shutil.rmtree(checkout.root / folder)
     checkout.run("dvc", "repro")
     return checkout
 
@@ -44,7 +38,9 @@ def copy(done: Checkout, tmp_path: Path) -> Checkout:
 
 
 def ran(output: str) -> list[str]:
-    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+    """The stages that ran, but for `scan`, which always does."""
+    stages = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+    return [stage for stage in stages if stage != "scan"]
 
 
 def test_repro_leaves_models_scores_predictions_and_figures(done: Checkout) -> None:
@@ -74,13 +70,33 @@ def test_git_sees_a_lock_to_commit_and_no_modified_file(done: Checkout) -> None:
     """So the project's own results, which are committed, never look changed by a run on another machine."""
     assert done.run("git", "status", "--porcelain").stdout == "?? dvc.lock\n"
     tracked = done.run("git", "ls-files", "data", "metrics", "models").stdout.split()
-    assert tracked == ["data/dvc.lock", "data/dvc.yaml", "metrics/README.md"]
+    assert tracked == ["metrics/README.md"]
 
 
-def test_a_second_repro_runs_nothing(done: Checkout) -> None:
+def test_a_second_repro_looks_for_changed_photos_and_runs_nothing(done: Checkout) -> None:
+    lock = (done.root / "dvc.lock").read_bytes()
     output = done.run("dvc", "repro").stdout
     assert ran(output) == []
-    assert "up to date" in output
+    assert output.count("Running stage") == 1
+    assert (done.root / "dvc.lock").read_bytes() == lock
+    assert json.loads(done.run("dvc", "status", "--json").stdout) == {"scan": ["always changed"]}
+
+
+def test_a_changed_photo_is_noticed(copy: Checkout) -> None:
+    """Also where its size and time stay, and where nothing but a name changes."""
+    photos = copy.root / "photos"
+    shutil.copytree(copy.root / "data/sample/training", photos)
+    copy.set_params({"data": {"root": "photos"}})
+    copy.run("dvc", "repro", "index")
+    photo = photos / "real/real_00001.jpg"
+    status, data = photo.stat(), photo.read_bytes()
+    photo.write_bytes(data[:-2] + b"\xff\xd9"[::-1])
+    os.utime(photo, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert ran(copy.run("dvc", "repro", "index").stdout) == ["index"]
+    photo.write_bytes(data)
+    assert ran(copy.run("dvc", "repro", "index").stdout) == []  # known
+    photo.rename(photos / "real/renamed.jpg")
+    assert ran(copy.run("dvc", "repro", "index").stdout) == ["index"]
 
 
 SWEEPS = {"train.seed=1,2,3": "train.seed=1,2", "train.lr=1e-3,3e-4": "train.lr=1e-3", "range(0,5)": "range(0,2)"}
@@ -257,18 +273,30 @@ def test_a_killed_training_resumes_and_ends_the_same_bit_for_bit(copy: Checkout)
 
 
 def test_photos_of_ones_own_never_draw_the_sample(copy: Checkout, tmp_path: Path) -> None:
-    photos = tmp_path / "my photos"
+    """Whatever the folder is called, and whatever else lies in it."""
+    photos = tmp_path / "my $HOME `touch here` ${data} 'photos'"
     for label in ("real", "fake"):
         (photos / label).mkdir(parents=True)
         for number, photo in enumerate(sorted((copy.root / f"data/sample/training/{label}").iterdir())):
             (photos / label / f"사진 {number}.jpg").write_bytes(photo.read_bytes())
-    for path in (copy.root / "data/sample", copy.root / "data/dvc.lock"):
-        subprocess.run(["rm", "-rf", path], check=True)
+    os.mkfifo(photos / "real/pipe.jpg")
+    (photos / "fake/dangling.jpg").symlink_to("nowhere")
+    Path(os.fsdecode(os.fsencode(photos) + b"/fake/\xff.jpg")).touch()
+    shutil.rmtree(copy.root / "data/sample")
     copy.set_params({"data": {"root": str(photos)}, "sample": {"seed": 99}})
     output = copy.run("dvc", "repro").stdout
-    assert ran(output) == [stage.name for stage in STAGES if stage.name != "sample"]
-    assert not (copy.root / "data/sample").exists()
+    assert ran(output) == [stage.name for stage in STAGES if stage.name != "scan"]
+    assert "48 images: 24 real, 24 fake" in output
+    assert "3 rejected (data/index/rejected.csv says why)" in output
+    assert [path.name for path in (copy.root / "data/sample").iterdir()] == ["NOT-DRAWN.txt"]
     assert read_json(copy.root / "metrics/scores.json")["data"] == "photos"
+    assert not list(copy.root.glob("*here*"))
+
+    copy.set_params({"data": {"root": str(copy.root / "data/sample")}, "sample": {"seed": 0}})
+    assert ran(copy.run("dvc", "repro", "index").stdout) == ["sample", "index"]
+    assert read_json(copy.root / "metrics/index.json")["is_sample"]
+    copy.set_params({"data": {"root": "data/sample"}})
+    assert ran(copy.run("dvc", "repro").stdout) == []  # all of it is known
 
 
 def test_what_is_wrong_with_a_parameter_is_said_in_one_line(copy: Checkout) -> None:
@@ -313,6 +341,14 @@ def test_publishing_takes_the_samples_results_and_no_others(copy: Checkout) -> N
     assert complaint() == "error: metrics/: not of the code as it is: make run\n"
     (metrics / "scores.json").write_text((metrics / "scores.json").read_text().replace('"sample"', '"photos"'))
     assert complaint() == "error: metrics/scores.json: not of the sample\n"
+
+
+def test_the_committed_lock_of_the_sample_is_of_the_code_as_it_is(tmp_path: Path) -> None:
+    """Else the first run of every clone would rewrite it: `dvc repro data/dvc.yaml`, and commit data/dvc.lock."""
+    clone = new_checkout(tmp_path / "clone", {})
+    shutil.copy(PROJECT / "data/dvc.lock", clone.root / "data/dvc.lock")
+    status = json.loads(clone.run("dvc", "status", "--json", "data/dvc.yaml").stdout)
+    assert status == {"data/dvc.yaml:sample": [{"changed outs": {"data/sample": "not in cache"}}]}
 
 
 def test_the_published_results_are_those_of_the_published_lock_and_the_samples_recipe() -> None:

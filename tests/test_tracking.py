@@ -44,9 +44,7 @@ def train_command(objective: str = "ce") -> list[str]:
     ).split()
 
 
-AFTER_TRAINING = [
-    stage.cmd.replace("${data.root}", "data/sample") for stage in STAGES if stage.name in ("infer", "evaluate", "report")
-]
+AFTER_TRAINING = [stage.cmd for stage in STAGES if stage.name in ("infer", "evaluate", "report")]
 """What dvc.yaml runs once both models are there; the last one logs to MLflow."""
 
 

@@ -11,10 +11,10 @@ training images: the deviation says what another split would change, it is no st
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fakeface.commands import require
+from fakeface.core.console import tell
 from fakeface.core.errors import FakefaceError
 from fakeface.core.params import flat_params, read_yaml
 from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES
@@ -34,6 +35,9 @@ FOLD, FOLDS = "split.fold", "split.folds"
 IRRELEVANT_SECTIONS = ("loss", "evaluate", "report")
 """Sections that change none of the averaged scores: which loss is the headline, intervals, pages."""
 AVERAGED_SIDES = ("valid", "test")
+ERROR_MARK = re.compile(r"(?:error|fatal): ", re.IGNORECASE)
+IRRELEVANT_LINES = ("Having any troubles?", "hint: ")
+"""What DVC and Git put beneath a reason."""
 HOW_TO_GET_FOLDS = "`dvc exp run --queue -S 'split.fold=range(0,5)'` and `dvc exp run --run-all` make them"
 
 
@@ -183,7 +187,7 @@ def experiments(revision: str) -> Iterator[tuple[str, Result | None]]:
         with TemporaryDirectory() as folder:
             params, lock = Path(folder, PARAMS), Path(folder, LOCK)
             for path in (params, lock):
-                with suppress(FakefaceError):  # a file that the experiment lacks
+                if _output("git", "ls-tree", commit, path.name):
                     path.write_bytes(_output("git", "show", f"{commit}:./{path.name}"))
             where = f"experiment {commit[:7]}"
             yield where, read_result(params, lock, cache / cached_name(SCORES, lock), where)
@@ -204,7 +208,7 @@ def run(revision: str | None, *, as_json: bool) -> None:
         results.insert(0, ("the workspace", read_result(Path(PARAMS), Path(LOCK), Path(SCORES), "the workspace")))
     for where, result in results:
         if result is None:
-            print(f"note: {where} is left out: its scores are missing or not those of its parameters", file=sys.stderr)
+            tell(f"note: {where} is left out: its scores are missing or not those of its parameters")
     groups = grouped(result for _, result in results if result is not None)
     several = [group for group in groups if len(group.scores) > 1]
     if not several:
@@ -225,9 +229,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _output(*command: str) -> bytes:
-    """What a command prints. Raises FakefaceError with the last line of its errors."""
+    """What a command prints. Raises FakefaceError with its reason, if it fails."""
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
-        error_lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit {done.returncode}"]
-        raise FakefaceError(error_lines[-1].removeprefix("ERROR: "))
+        raise FakefaceError(reason_in(done.stderr.decode(errors="replace")) or f"{command[0]}: exit {done.returncode}")
     return done.stdout
+
+
+def reason_in(stderr: str) -> str:
+    """Why a program failed, in one line: what it says from its first word of an error on, else its last line."""
+    lines = [" ".join(line.split()) for line in stderr.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(IRRELEVANT_LINES)]
+    starts = [number for number, line in enumerate(lines) if ERROR_MARK.match(line)]
+    if "Traceback (most recent call last):" in lines or not starts:
+        return lines[-1] if lines else ""
+    return " ".join(ERROR_MARK.sub("", line) for line in lines[starts[0] :])

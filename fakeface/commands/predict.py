@@ -1,31 +1,37 @@
 """Judge photos: both models' verdict on each, and p_fake, the calibrated probability that it is a composite.
 
-A photo that is not square is judged by its centre square, as in training; --figure shows what was judged. What is no photo is
-named on standard error, and the others are judged all the same.
+A photo that is not square is judged by its centre square, as in training; --figure shows what was judged. Of a folder all
+photos are judged, also in folders below it, sorted by name; hidden files are skipped. What is no photo is named on standard
+error, and the others are judged all the same. --json names each photo as it was found; bytes that are not UTF-8 are escaped
+as Python's os.fsdecode does.
 
 Examples:
   fakeface predict photo.jpg
-  fakeface predict --json --threshold few_false_alarms *.jpg > verdicts.jsonl
+  fakeface predict --json --threshold few_false_alarms holidays/ > verdicts.jsonl
   fakeface predict --models somewhere/else/models --figure out.png *.jpg
 """
 
 import argparse
 import json
 import sys
+from codecs import lookup
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fakeface.commands import require
-from fakeface.core.errors import FakefaceError
+from fakeface.core.console import printable, tell
+from fakeface.core.errors import FakefaceError, describe_os_error
+from fakeface.core.files import check_replaceable
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.params import load_section
 from fakeface.core.records import LABEL_NAMES, THRESHOLD_NAMES, ThresholdName
-from fakeface.detector import Detector, load_detectors, score_image
+from fakeface.detector import CARD_FILE, Detector, load_detectors, score_image
+from fakeface.photos.folders import contents_of
 from fakeface.photos.images import ImageError, Pixels, fit, read_image
 
 PARAMS = Path("params.yaml")
-FIGURE_ENDINGS = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
+MAX_FIGURE_PHOTOS = 100
 FIGURE_PX = 256
 """At least so large is a photo in a figure, however small the networks see it."""
 
@@ -42,18 +48,17 @@ class Verdict:
         return LABEL_NAMES[self.p_fake[objective] >= self.threshold[objective]]
 
     def as_json(self) -> dict[str, object]:
-        return {"photo": str(self.photo).encode("utf-8", "backslashreplace").decode()} | {
+        return {"photo": str(self.photo)} | {
             objective: {"verdict": self.label(objective), "p_fake": p_fake, "threshold": self.threshold[objective]}
             for objective, p_fake in self.p_fake.items()
         }
 
     def in_words(self, separator: str) -> str:
-        return separator.join(f"{name}: {self.label(name)} (p_fake {p_fake:.3f})" for name, p_fake in self.p_fake.items())
+        return separator.join(f"{name}: {self.label(name)} ({self._reason(name)})" for name in self.p_fake)
 
-
-def printable(text: str) -> str:
-    """On one line, with control characters and bytes that are not UTF-8 escaped, as file names may hold both."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text)
+    def _reason(self, objective: str) -> str:
+        p_fake, threshold = self.p_fake[objective], self.threshold[objective]
+        return f"p_fake {p_fake:.3f}" + (f", fake from {threshold:.3f}" if threshold != 0.5 else "")
 
 
 def verdict_on(photo: Path, detectors: Mapping[str, Detector], threshold: ThresholdName) -> Verdict:
@@ -67,10 +72,15 @@ def verdict_on(photo: Path, detectors: Mapping[str, Detector], threshold: Thresh
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="JPEG, PNG, WEBP, BMP or TIFF")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PHOTO", help="JPEG, PNG, WEBP, BMP or TIFF, or a folder of such photos"
+    )
     parser.add_argument("--json", dest="as_json", action="store_true", help="print a JSON object per photo")
     parser.add_argument(
-        "--figure", type=Path, metavar="PATH", help="draw the photos with their verdicts too: out.png, .jpg, .pdf or .svg"
+        "--figure",
+        type=Path,
+        metavar="PATH",
+        help=f"draw the photos, at most {MAX_FIGURE_PHOTOS}, with their verdicts too: out.png, .jpg, .pdf or .svg",
     )
     parser.add_argument(
         "--models",
@@ -82,9 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         choices=THRESHOLD_NAMES,
-        help="call a photo fake from p_fake 0.5 (half); from the p_fake with the best balanced accuracy on the validation "
-        "images; or from the lowest with which at most 5 %% of the real ones among those are called fake (default: "
-        "`threshold` of params.yaml, half where there is no such file)",
+        help="from which p_fake on a photo is called fake. half: 0.5; balanced_accuracy: the one with the best balanced "
+        "accuracy on the validation images; few_false_alarms: the lowest by which at most 5 %% of the real ones among those "
+        "are called fake (default: `threshold` of params.yaml, half where there is no such file)",
     )
     parser.add_argument(
         "--params", type=Path, metavar="PATH", help=f"YAML to read `threshold` from (default: {PARAMS}, where it is there)"
@@ -92,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(
-    photos: Sequence[Path],
+    paths: Sequence[Path],
     models: Path,
     threshold: ThresholdName | None,
     params: Path | None,
@@ -104,11 +114,19 @@ def run(
     if figure is not None:
         check_figure(figure)
     threshold = threshold or default_threshold(params)
+    photos, is_complete = photos_at(paths)
+    if figure is not None and len(photos) > MAX_FIGURE_PHOTOS:
+        raise FakefaceError(f"{figure}: {len(photos):,} photos: a figure has room for {MAX_FIGURE_PHOTOS}")
+    if not photos:
+        return 1
     single = len(photos) == 1
     # All cores judge one photo together; of more, each core judges its own.
     detectors = load_detectors(models, threads=None if single else 1)
+    for objective, detector in detectors.items():
+        if threshold not in detector.thresholds:
+            raise FakefaceError(f"{models / objective / CARD_FILE}: thresholds.{threshold}: missing")
     if any(detector.is_sample for detector in detectors.values()):
-        print("note: these models learned from the drawn sample; on a real photo their verdict means nothing", file=sys.stderr)
+        tell("note: these models learned from the drawn sample; on a real photo their verdict means nothing")
 
     def outcome(photo: Path) -> Verdict | ImageError:
         try:
@@ -120,13 +138,40 @@ def run(
     bar = None if single or sys.stdout.isatty() else "predict"  # lines on the screen tell how far it is
     for verdict in on_all_cores(outcome, photos, bar):
         if isinstance(verdict, ImageError):
-            print(f"error: {printable(str(verdict))}", file=sys.stderr)
+            tell(f"error: {verdict}")
             continue
         verdicts.append(verdict)
         print(json_line(verdict) if as_json else f"{printable(str(verdict.photo))}  {verdict.in_words('  ')}", flush=True)
     if figure is not None and verdicts:
         draw(verdicts, max(FIGURE_PX, *(detector.image_px for detector in detectors.values())), figure)
-    return 0 if len(verdicts) == len(photos) else 1
+    return 0 if is_complete and len(verdicts) == len(photos) else 1
+
+
+def photos_at(paths: Sequence[Path]) -> tuple[list[Path], bool]:
+    """The files among the paths and the photos in the folders among them; False where a folder has none or is not listed."""
+    photos: list[Path] = []
+    is_complete = True
+    for path in paths:
+        if not path.is_dir():
+            photos.append(path)
+            continue
+        contents = contents_of(path)
+        photos += contents.photos
+        complaints = [describe_os_error(error) for error in contents.errors]
+        if not contents.photos and not complaints:
+            found = f", found {counted(contents.others, 'other file')}" if contents.others else ""
+            complaints = [f"{path}: no photo in this folder: expected JPEG, PNG, WEBP, BMP or TIFF{found}"]
+        for complaint in complaints:
+            tell(f"error: {complaint}")
+        is_complete = is_complete and not complaints
+        others = f"; {counted(contents.others, 'other file')} left out" if contents.others else ""
+        if contents.photos:
+            tell(f"note: {path}: {counted(len(contents.photos), 'photo')}{others}")
+    return photos, is_complete
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def default_threshold(params: Path | None) -> ThresholdName:
@@ -137,22 +182,24 @@ def default_threshold(params: Path | None) -> ThresholdName:
 
 
 def json_line(verdict: Verdict) -> str:
-    """JSON with any letter as it is where standard output takes any, escaped as JSON escapes it elsewhere."""
-    takes_any = (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
-    return json.dumps(verdict.as_json(), ensure_ascii=not takes_any)
+    """JSON is UTF-8: escaped as JSON escapes where standard output is not, or a name is not."""
+    is_utf8 = lookup(sys.stdout.encoding or "utf-8").name == "utf-8" and str(verdict.photo).isprintable()
+    return json.dumps(verdict.as_json(), ensure_ascii=not is_utf8)
 
 
 def check_figure(path: Path) -> None:
-    """Raises FakefaceError where no figure can be drawn to that path, before photos are judged for it."""
-    if path.suffix.lower() not in FIGURE_ENDINGS:
-        raise FakefaceError(f"{path}: a figure's name should end in {', '.join(FIGURE_ENDINGS)}")
+    """Raises FakefaceError or OSError where no figure can be drawn to that path, before photos are judged for it."""
     require("matplotlib", "--figure")
+    from fakeface.reporting.figures import kind_of
+
+    kind_of(path)
+    check_replaceable(path)
 
 
 def draw(verdicts: Sequence[Verdict], px: int, path: Path) -> None:
     from fakeface.reporting.figures import save, verdicts_figure
 
     def shown(verdict: Verdict) -> tuple[str, Pixels, str]:
-        return printable(verdict.photo.name), fit(read_image(verdict.photo), px), verdict.in_words("\n")
+        return verdict.photo.name, fit(read_image(verdict.photo), px), verdict.in_words("\n")
 
     save(verdicts_figure([shown(verdict) for verdict in verdicts]), path)

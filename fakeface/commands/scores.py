@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
 
+from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
 from fakeface.core.records import MODEL_LABELS
 from fakeface.reporting.published import published_lines
@@ -96,6 +97,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(path: Path) -> None:
+    if not path.exists():
+        raise FakefaceError(f"{path}: no such file: `dvc repro` writes it")
     scores = read_scores(path)
     lines = [fill(line, WIDTH) for line in beside_published(scores, path.parent)]
     print("\n".join([page(scores), *(["", *lines] if lines else [])]))

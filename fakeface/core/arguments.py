@@ -5,12 +5,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_type_hints
+
+from fakeface.core.console import printable
 
 Paths = TypeVar("Paths")
 
 ParamsPath = Annotated[Path, "YAML to read the parameters from"]
 """For `params: ParamsPath = Path("params.yaml")`, the last field of a stage's paths."""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """Says what is wrong on one line, whatever the arguments hold."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def parse_paths(kind: type[Paths], argv: Sequence[str]) -> Paths:
@@ -20,7 +29,7 @@ def parse_paths(kind: type[Paths], argv: Sequence[str]) -> Paths:
     a field whose type is a Literal is a positional argument with those choices. `--help` prints the module's docstring.
     """
     module = sys.modules[kind.__module__]
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog=f"python -m {module.__spec__.name if module.__spec__ else module.__name__}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

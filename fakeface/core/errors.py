@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from fakeface.core.console import flush_output, prepare_streams, tell
+
 
 class FakefaceError(Exception):
     """Something the user can fix; the message names the file, the value and what was expected."""
@@ -19,13 +21,17 @@ class ParamsError(FakefaceError):
 
 def run_as_command(main: Callable[[list[str]], None]) -> NoReturn:
     """Run `main` on the command line's arguments and exit; a user's error is one line on stderr, not a traceback."""
+    prepare_streams()
     try:
-        main(sys.argv[1:])
+        try:
+            main(sys.argv[1:])
+        finally:
+            flush_output()
     except FakefaceError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}")
         sys.exit(error.exit_status)
     except OSError as error:
-        print(f"error: {describe_os_error(error)}", file=sys.stderr)
+        tell(f"error: {describe_os_error(error)}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

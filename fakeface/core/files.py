@@ -7,11 +7,10 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from dataclasses import fields
+from errno import EISDIR
 from pathlib import Path
 from typing import Any, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.records import Bit
@@ -19,6 +18,8 @@ from fakeface.core.records import Bit
 Row = TypeVar("Row")
 
 ROWS_AT_A_TIME = 1000
+MAX_PHOTO_BYTES = 2**30
+"""A larger file is no photo, and is not read."""
 
 _NUMERIC = (int, float, Bit, int | None, float | None, Bit | None)
 
@@ -39,12 +40,31 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_replaceable(path: Path) -> None:
+    """Try whether `replacing` could write there, before the work whose result it is. Leaves no file and no folder.
+
+    Raises:
+        OSError: the path is a folder, or nothing can be written beside it.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
+    existing = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    temporary = existing / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 def write_rows(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
     """Write dataclass instances as a CSV with a column per field; None is an empty cell."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+        names = [field.name for field in fields(kind)]
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([getattr(row, name) for name in names] for row in rows)
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
@@ -58,6 +78,8 @@ def each_row(path: Path, kind: type[Row]) -> Iterator[Row]:
     Raises:
         FakefaceError: the file is no CSV, a column is missing or a cell is not what its field allows.
     """
+    from pydantic import TypeAdapter, ValidationError  # `scan`, which runs at every `dvc repro`, only writes tables
+
     numeric = {field.name for field in fields(kind) if field.type in _NUMERIC}  # type: ignore[arg-type]
     validate = TypeAdapter(list[kind]).validate_python  # type: ignore[valid-type]
     first_line = 2

@@ -1,16 +1,16 @@
 """Load and check params.yaml: one frozen dataclass per section, in the module that owns it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from fakeface.core.errors import ParamsError
+from fakeface.core.params_file import folder
+from fakeface.core.params_file import read_yaml as read_yaml
 
 Section = TypeVar("Section")
 
@@ -18,28 +18,11 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 """For `@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)`: unknown keys and wrong types are refused."""
 
 
-def _folder(value: object) -> Path:
-    if not isinstance(value, str) or not value:
-        raise ValueError("should be the name of a folder")
-    return Path(value)
-
-
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DataParams:
     """Section `data`: the folder of photos."""
 
-    root: Annotated[Path, BeforeValidator(_folder)]
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 takes `1e-4` for a string; DVC's parser (YAML 1.2) takes it for a number, and so do we."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+    root: Annotated[Path, BeforeValidator(folder)]
 
 
 def load_section(path: Path, section: str, kind: type[Section]) -> Section:
@@ -66,19 +49,6 @@ def check_section(values: Any, kind: type[Section], where: str) -> Section:
         return kind(**{str(key): value for key, value in values.items()})
     except ValidationError as error:
         raise ParamsError(_first_complaint(error, where)) from None
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """All sections of a params file. Raises ParamsError where it is missing or has none."""
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise ParamsError(f"{path}: expected sections with names, found {type(values).__name__}")
-    return values
 
 
 def flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,6 @@ FAKE: Final = 1
 LABEL_NAMES = ("real", "fake")
 DIFFICULTIES = ("easy", "mid", "hard")
 PARTS = ("left_eye", "right_eye", "nose", "mouth")
-DIFFICULTIES = ("easy", "mid", "hard")
 
 ObjectiveName = Literal["ce", "bce"]
 OBJECTIVE_NAMES: tuple[ObjectiveName, ...] = ("ce", "bce")
@@ -20,6 +19,23 @@ THRESHOLD_NAMES: tuple[ThresholdName, ...] = ("half", "balanced_accuracy", "few_
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]
 RelationKind = Literal["bytes", "pixels", "photo", "mirrored"]
+
+
+SAMPLE_MARKER: Final = "THE-DRAWN-SAMPLE.txt"
+"""The file by which a folder of photos says that the project drew them, wherever it is copied and however it is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file below data.root, as `scan` found it: its `path` relative to data.root, with forward slashes.
+
+    `reason` says why the file cannot be read; it then has no `bytes` and no `sha256`, and a name that is not UTF-8 is escaped.
+    """
+
+    path: str
+    bytes: int | None
+    sha256: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

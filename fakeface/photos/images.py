@@ -15,12 +15,15 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from fakeface.core.errors import FakefaceError
+from fakeface.core.files import MAX_PHOTO_BYTES
+from fakeface.photos.metadata import strip_metadata
 
 Pixels = npt.NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
-MAX_BYTES = 2**30
+MAX_SIDE_PX = 65_500
+"""The longest that a JPEG can have (libjpeg's JPEG_MAX_DIMENSION): `infer` tries what compression does to each test image."""
 DRAFT_PX = 64
 
 _SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"RIFF": "WEBP", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
@@ -63,11 +66,16 @@ def read_image(path: Path) -> Image.Image:
 
 
 def read_indexed(path: Path, sha256: str) -> Image.Image:
-    """The image in a file, upright RGB. Raises ImageError, also where the bytes do not have this SHA-256 (hexadecimal)."""
+    """The image in a file, upright RGB. Raises ImageError, also where the file has changed since it was indexed."""
+    return decode_image(read_unchanged(path, sha256), path)
+
+
+def read_unchanged(path: Path, sha256: str) -> bytes:
+    """All bytes of a file. Raises ImageError, also where they do not have this SHA-256 (hexadecimal)."""
     data = read_image_bytes(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ImageError(path, "changed since it was indexed: `dvc repro` indexes it again")
-    return decode_image(data, path)
+    return data
 
 
 def read_image_bytes(path: Path) -> bytes:
@@ -76,8 +84,8 @@ def read_image_bytes(path: Path) -> bytes:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(path, "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise ImageError(path, f"{status.st_size:,} bytes: more than {MAX_BYTES:,}")
+        if status.st_size > MAX_PHOTO_BYTES:
+            raise ImageError(path, f"{status.st_size:,} bytes: more than {MAX_PHOTO_BYTES:,}")
         return path.read_bytes()
     except OSError as error:
         broken_link = isinstance(error, FileNotFoundError) and path.is_symlink()
@@ -107,20 +115,31 @@ def _decode(data: bytes, where: Path | str, *, draft: bool) -> tuple[Image.Image
         raise ImageError(where, "empty file")
     _silence_pillow()
     try:
-        image: Image.Image = _open(data, where)
-        tables: dict[int, list[int]] = getattr(image, "quantization", {})
-        size = image.size
-        if draft:
-            image.draft(image.mode, (DRAFT_PX, DRAFT_PX))
-        image.load()
-        orientation = _orientation(image)
-        image = _to_rgb(image, where)
-        if orientation in _UPRIGHT:
-            image = image.transpose(_UPRIGHT[orientation])
+        return _decode_as_it_is(data, where, draft=draft)
     except ImageError:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow raises errors of almost any type on damaged files
-        raise ImageError(where, _describe_damage(data, error)) from None
+        reason = _describe_damage(data, error)
+    try:  # what Pillow cannot read may be a colour profile that is too long for it, say, and no pixel
+        return _decode_as_it_is(strip_metadata(data), where, draft=draft)
+    except ImageError:
+        raise
+    except Exception:  # noqa: BLE001 - as above
+        raise ImageError(where, reason) from None
+
+
+def _decode_as_it_is(data: bytes, where: Path | str, *, draft: bool) -> tuple[Image.Image, ImageFacts]:
+    """Raises ImageError where the image cannot be used, and almost any other error where it is damaged."""
+    image: Image.Image = _open(data, where)
+    tables: dict[int, list[int]] = getattr(image, "quantization", {})
+    size = image.size
+    if draft:
+        image.draft(image.mode, (DRAFT_PX, DRAFT_PX))
+    image.load()
+    orientation = _orientation(image)
+    image = _to_rgb(image, where)
+    if orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[orientation])
     width, height = size[::-1] if orientation in range(5, 9) else size
     return image, ImageFacts(width, height, sum(tables[0]) if 0 in tables else None)
 
@@ -131,8 +150,11 @@ def _open(data: bytes, where: Path | str) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise ImageError(where, f"more than {MAX_PIXELS:,} pixels") from None
+    size = f"{image.width:,} x {image.height:,} pixels"
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(where, f"{image.width:,} x {image.height:,} pixels: more than {MAX_PIXELS:,}")
+        raise ImageError(where, f"{size}: more than {MAX_PIXELS:,}")
+    if max(image.size) > MAX_SIDE_PX:
+        raise ImageError(where, f"{size}: a side longer than {MAX_SIDE_PX:,}")
     frames = getattr(image, "n_frames", 1)
     # A camera's MPO is a JPEG photo with its own preview behind it; the photo comes first.
     if frames > 1 and image.format != "MPO":

@@ -16,6 +16,8 @@ BLUR_SHARE = 1 / 200
 sees them, and are then equally blurred."""
 NOISE_SIGMA = 10.0
 """The noise's standard deviation, on a scale of 0 to 255."""
+NOISE_ROWS = 64
+"""The noise is made for so many rows at once: of a large photo as numbers with a fraction, memory may not hold all."""
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:
@@ -40,10 +42,13 @@ def blur(image: Image.Image) -> Image.Image:
 
 def noise(image: Image.Image) -> Image.Image:
     """Add Gaussian noise, independent in every pixel and channel; the image's content is the seed."""
-    pixels = np.asarray(image)
-    rng = np.random.default_rng(crc32(pixels.tobytes()))
-    noisy = pixels + NOISE_SIGMA * rng.standard_normal(pixels.shape, dtype=np.float32)
-    return Image.fromarray(np.rint(noisy).clip(0, 255).astype(np.uint8))
+    pixels = np.array(image)
+    rng = np.random.default_rng(crc32(pixels.data))
+    for first in range(0, len(pixels), NOISE_ROWS):
+        rows = pixels[first : first + NOISE_ROWS]
+        noisy = rows + NOISE_SIGMA * rng.standard_normal(rows.shape, dtype=np.float32)
+        rows[:] = np.rint(noisy).clip(0, 255)
+    return Image.fromarray(pixels)
 
 
 PERTURBATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {

@@ -1,4 +1,4 @@
-"""Which images share a photo or a part of one: local features and a geometric check. No I/O.
+"""Local features of an image: keypoints and their descriptors, by which photos that share a part are recognised. No I/O.
 
 Features are SIFT keypoints (Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004), described as
 RootSIFT (Arandjelović and Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012) in whole
@@ -43,21 +43,23 @@ def pixels_digest(image: Image.Image) -> str:
     return sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
 
 
-def features_of(image: Image.Image, image_px: int, keypoints: int) -> Features:
+def detect_features(image: Image.Image, image_px: int, max_keypoints: int) -> Features:
     """The strongest keypoints of an RGB image, whose longer side is first reduced to image_px if it is longer."""
+    # The instructions that OpenCV would choose for a processor round otherwise, and other keypoints pass its thresholds.
+    cv2.setUseOptimized(False)
     scale = min(1.0, image_px / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     grey = np.asarray(image.convert("L").resize(size, Image.Resampling.BILINEAR))
-    sift = cv2.SIFT.create(nfeatures=keypoints, contrastThreshold=CONTRAST_THRESHOLD)
-    found, sifts = sift.detectAndCompute(grey, None)
-    if not found:
+    sift = cv2.SIFT.create(nfeatures=max_keypoints, contrastThreshold=CONTRAST_THRESHOLD)
+    keypoints, descriptors = sift.detectAndCompute(grey, None)
+    if not keypoints:
         return Features(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
-    strongest = np.argsort([-keypoint.response for keypoint in found], kind="stable")[:keypoints]
-    points = np.array([found[index].pt for index in strongest], np.float32)
-    root_sifts = np.sqrt(sifts[strongest] / np.maximum(sifts[strongest].sum(axis=1, keepdims=True), 1))
-    return Features(points, np.clip(np.rint(DESCRIPTOR_LENGTH * root_sifts), 0, 255).astype(np.uint8))
+    strongest = np.argsort([-keypoint.response for keypoint in keypoints], kind="stable")[:max_keypoints]
+    points = np.array([keypoints[index].pt for index in strongest], np.float32)
+    root_sift = np.sqrt(descriptors[strongest] / np.maximum(descriptors[strongest].sum(axis=1, keepdims=True), 1))
+    return Features(points, np.clip(np.rint(DESCRIPTOR_LENGTH * root_sift), 0, 255).astype(np.uint8))
 
 
-def mirrored(features: Features) -> Features:
+def mirror_features(features: Features) -> Features:
     """Features of the image as a mirror shows it; x is counted from the right, as 0, -1, -2 ..."""
     return Features(features.points * np.array([-1, 1], np.float32), features.descriptors[:, MIRRORED])

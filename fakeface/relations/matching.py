@@ -1,7 +1,7 @@
 """Whether two images share a photo or a part of one: a geometric check of their keypoints; and groups of related images."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -10,17 +10,12 @@ from fakeface.relations.features import DESCRIPTOR_LENGTH, NEAR, Features, Float
 
 Pair = tuple[int, int]
 
-
 RATIO = 0.8
-
-
 """A point's nearest descriptor in the other image has this share of the second's distance at most (Lowe 2004, 7.1)."""
-
-
 REPROJECTION_PX = 3.0
 
 
-def shared_points(one: Features, other: Features, max_scale: float) -> int:
+def count_shared_points(one: Features, other: Features, max_scale: float) -> int:
     """The number of points of `one` that a shift, turn and scaling lays on their likes in `other`; 0 beyond max_scale.
 
     The transform is the one with most points within REPROJECTION_PX (RANSAC: Fischler and Bolles, CACM 1981); OpenCV draws
@@ -39,7 +34,7 @@ def shared_points(one: Features, other: Features, max_scale: float) -> int:
     return min(len(np.unique(np.rint(points[inside.ravel() > 0]), axis=0)) for points in (here, there))
 
 
-def groups_of(count: int, pairs: Iterable[Pair]) -> Iterator[int]:
+def connected_groups(count: int, pairs: Iterable[Pair]) -> list[int]:
     """For each of `count` items the smallest item that it is linked to through pairs, itself where it is in none."""
     smallest = array("q", range(count))
 
@@ -52,7 +47,7 @@ def groups_of(count: int, pairs: Iterable[Pair]) -> Iterator[int]:
     for one, other in pairs:
         low, high = sorted((root(one), root(other)))
         smallest[high] = low
-    return map(root, range(count))
+    return list(map(root, range(count)))
 
 
 def _matched_points(one: Features, other: Features) -> tuple[Floats, Floats]:

@@ -1,197 +1,168 @@
-"""The pairs of images that are worth a geometric check, among so many that their keypoints only fit on disk.
+"""The pairs of images that are worth a geometric check: those with descriptors that are near to each other.
 
-Descriptors are sorted by locality-sensitive hashes (Charikar, STOC 2002: signs of random projections) and compared with
-the next few in line only, so time grows with their number and not with that of pairs. What is near in two images votes
-for them, the less the more points it is near to: eyelashes resemble each other, a shared part resembles only itself.
+FAISS finds each descriptor's nearest neighbours, as it is and mirrored, in an inverted file of two levels (Sivic and
+Zisserman, "Video Google", ICCV 2003; Nistér and Stewénius, "Scalable recognition with a vocabulary tree", CVPR 2006): it
+goes to the nearest of a few centres, and of those that went there again to the nearest of a few. Only within such a cell
+all are compared, so time grows with the number of images and not with that of pairs. Centres are descriptors drawn at
+random: no training, and on photos no pair was lost by it. Descriptors are whole numbers, so FAISS's distances are exact, and
+the number of threads cannot change the list.
 
-Only equal hashes become neighbours, and only pairs with an image in common compete for votes. So all is done bucket by bucket,
-of about AT_ONCE records that have a hash or an image in common, and where buckets end can change nothing.
+What is near in two images votes for the pair, the less the more points it is near to: eyelashes resemble each other, a
+shared part resembles only itself.
 """
 
 from array import array
 from collections.abc import Iterator
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
+import faiss
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from fakeface.core.parallel import on_all_cores
 from fakeface.relations.features import DESCRIPTOR_LENGTH, MIRRORED, NEAR, Bytes, Features, Floats
-from fakeface.relations.spills import Buckets, Integers, Records, Spill
 
-Candidate = tuple[int, int, bool]
-"""Positions of two images, the lower first, and whether the second is to be mirrored."""
+Integers = npt.NDArray[np.integer]
 
-TABLES, TABLE_BITS, WINDOW = 16, 32, 4
+NEIGHBOURS = 6
+"""Of each descriptor, itself among them."""
 PARTNERS = 4
-AT_ONCE = 2**14
-CHUNK = 2**9
+"""The pairs with most votes that each image has on the shortlist, once as their first and once as their second image."""
 
-KEYPOINT = np.dtype([("point", np.float32, 2), ("descriptor", np.uint8, 128)])
-IN_LINE = np.dtype([("place", np.int64), ("image", np.int32), ("descriptor", np.uint8, 128)])
-"""A descriptor as it is or mirrored. `place`: its hash, times 2**32, plus its row; mirrored ones follow the last row."""
-NEAR_PAIR = np.dtype([("rows", np.int64), ("closeness", np.float32)])
-"""Two descriptors. `rows`: the first's row times the number of rows, mirrored ones counted in, plus the second's."""
-VOTED = np.dtype([("key", np.int64), ("total", np.float64), ("elected", np.bool_)])
-"""A pair of images. `key`: the first's position times the number of images plus the second's, times 2, plus 1 if mirrored."""
+BUCKET, CELL = 2**13, 2**9
+"""Keypoints per centre on the first and on the second level, on average."""
+LARGEST = 4
+"""Times that size: what is larger, as of a watermark that all images have, is cut into parts of so many."""
+
+NEAR_PAIR = np.dtype([("first", np.int64), ("second", np.int64), ("mirrored", np.bool_), ("closeness", np.float32)])
+"""Two keypoints of two images, first < second, of which the second may be mirrored; closeness is 1 where they are equal."""
 
 
-class FeatureFile(Spill):
-    """The features of images, on disk."""
+class FeatureTable:
+    """The features of many images in memory: 136 bytes per keypoint, and no second copy while it grows."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, KEYPOINT)
+    def __init__(self) -> None:
+        self._points, self._descriptors = bytearray(), bytearray()
         self._bounds = array("q", [0])
 
-    @property
-    def count(self) -> int:
-        """Of images."""
+    def __len__(self) -> int:
+        """The number of images."""
         return len(self._bounds) - 1
 
     @property
-    def rows(self) -> int:
-        """Of keypoints, and of mirrored ones."""
-        return 2 * len(self)
+    def descriptors(self) -> Bytes:
+        """(K, 128), of the first image's keypoints, then the second's, and so on. While it is in use nothing can be added."""
+        return np.frombuffer(self._descriptors, np.uint8).reshape(-1, 128)
 
     def add(self, features: Features) -> None:
-        keypoints = np.empty(len(features.points), KEYPOINT)
-        keypoints["point"], keypoints["descriptor"] = features.points, features.descriptors
-        self.append(keypoints)
-        self._bounds.append(len(self))
+        self._points += features.points.tobytes()
+        self._descriptors += features.descriptors.tobytes()
+        self._bounds.append(self._bounds[-1] + len(features.points))
 
     def features(self, image: int) -> Features:
-        keypoints = self.read(self._bounds[image], self._bounds[image + 1])
-        return Features(np.ascontiguousarray(keypoints["point"]), np.ascontiguousarray(keypoints["descriptor"]))
+        keypoints = slice(self._bounds[image], self._bounds[image + 1])
+        return Features(np.frombuffer(self._points, np.float32).reshape(-1, 2)[keypoints], self.descriptors[keypoints])
 
-    def images(self, rows: Integers) -> Integers:
-        """The position of each row's image."""
-        return np.searchsorted(self._bounds, rows % len(self), side="right") - 1
-
-
-def shortlist(features: FeatureFile, folder: Path) -> Iterator[Candidate]:
-    """Sorted: for each image the PARTNERS that share most with it."""
-    # An odd number of buckets: all bits of a hash have a say in its remainder.
-    with Spill(folder, NEAR_PAIR) as near, Buckets(folder, IN_LINE, features.rows // AT_ONCE // 2 * 2 + 1) as lines:
-        for table in range(TABLES):
-            for _ in on_all_cores(partial(_put_in_lines, features, table, lines), range(0, len(features), AT_ONCE // 2), None):
-                pass
-            for pairs in on_all_cores(partial(_near_in_line, features, lines), range(lines.count), None):
-                near.append(pairs)
-            lines.clear()
-        elected = _elected(features, near, folder)
-    return ((*divmod(key // 2, features.count), key % 2 == 1) for key in map(int, elected))
+    def image_of(self, keypoints: Integers) -> Integers:
+        """The position of each keypoint's image."""
+        return np.searchsorted(self._bounds, keypoints, side="right") - 1
 
 
-def _put_in_lines(features: FeatureFile, table: int, lines: Buckets, start: int) -> None:
-    """Some keypoints, as they are and mirrored; which threads put theirs first makes no difference."""
-    keypoints = features.read(start, min(start + AT_ONCE // 2, len(features)))["descriptor"]
-    hashes = _hashes(keypoints, table)
-    row = np.arange(start, start + len(keypoints))
-    records = np.empty((2, len(row)), IN_LINE)
-    records["place"] = hashes * 2**32 + [row, row + len(features)]
-    records["image"] = features.images(row)
-    records["descriptor"] = keypoints
-    lines.put(records.ravel(), hashes.ravel() % lines.count)
+def shortlist(features: FeatureTable) -> pd.DataFrame:
+    """Sorted pairs of images: the positions `one` < `other`, and whether the other is to be `mirrored`."""
+    votes = count_votes(find_near_pairs(features), features)
+    ranked = votes.sort_values("votes", ascending=False, kind="stable")
+    is_best = [ranked.groupby(image).cumcount() < PARTNERS for image in ("one", "other")]
+    return ranked.loc[is_best[0] | is_best[1], ["one", "other", "mirrored"]].sort_index()
 
 
-def _near_in_line(features: FeatureFile, lines: Buckets, bucket: int) -> Records:
-    """NEAR_PAIRs of equal hash in two images, the first's lower; only the second of two may be a mirrored one."""
-    records = lines.bucket(bucket)
-    # Equal hashes keep their order: what is not mirrored comes first, and of this the lower image.
-    line = np.argsort(records["place"])
-    hashes, row = np.divmod(records["place"][line], 2**32)
-    found = []
-    for step in range(1, WINDOW + 1):
-        alike = np.flatnonzero(hashes[step:] == hashes[:-step])
-        one, other = line[alike], line[alike + step]
-        first, second = row[alike], row[alike + step]
-        allowed = (first < len(features)) & (records["image"][one] < records["image"][other])
-        one, other, first, second = one[allowed], other[allowed], first[allowed], second[allowed]
-        distances = _squared_distances(records["descriptor"], one, other, second >= len(features))
-        near = distances < NEAR
-        pairs = np.empty(near.sum(), NEAR_PAIR)
-        pairs["rows"] = (first * features.rows + second)[near]
-        pairs["closeness"] = 1 - distances[near] / NEAR
-        found.append(pairs)
-    return np.concatenate(found)
+def count_votes(near: npt.NDArray[Any], features: FeatureTable) -> pd.DataFrame:
+    """One row per pair of images that have a NEAR_PAIR in common, sorted: `one`, `other`, `mirrored` and the pair's `votes`."""
+    # Two descriptors can each be among the other's nearest.
+    pairs = pd.DataFrame({name: near[name] for name in near.dtype.names or ()}).drop_duplicates(["first", "second", "mirrored"])
+    first, second = pairs["first"].to_numpy(), pairs["second"].to_numpy()
+    near_to = np.bincount(np.concatenate([first, second]))
+    votes = pairs["closeness"].astype(float) ** 2 / np.maximum(near_to[first], near_to[second])
+    pairs = pairs.assign(one=features.image_of(first), other=features.image_of(second), votes=votes)
+    return pairs.groupby(["one", "other", "mirrored"])["votes"].sum().reset_index()
 
 
-def _elected(features: FeatureFile, near: Spill, folder: Path) -> Integers:
-    """Sorted keys of the pairs of images that are among the PARTNERS best of one of both."""
-    images = features.count
-    with Buckets(folder, NEAR_PAIR, len(near) // AT_ONCE + 1) as by_first, Spill(folder, VOTED) as voted:
-        # A keypoint meets at most 3 times WINDOW others in a table: before and behind it, and before it where it is mirrored.
-        near_to = np.zeros(len(features), np.uint8)
-        for pairs in near.parts(AT_ONCE):
-            by_first.put(pairs, features.images(pairs["rows"] // features.rows) * by_first.count // images)
-        for number in range(by_first.count):
-            for rows in np.divmod(_once(by_first.bucket(number))["rows"], features.rows):
-                np.add.at(near_to, rows % len(features), 1)
-        for number in range(by_first.count):
-            voted.append(_voted(_once(by_first.bucket(number)), features, near_to))
-        with Buckets(folder, VOTED, len(voted) // AT_ONCE + 1) as by_second:
-            for some in voted.parts(AT_ONCE):
-                by_second.put(some, some["key"] // 2 % images * by_second.count // images)
-            elected = []
-            for number in range(by_second.count):
-                some = by_second.bucket(number)
-                some["elected"] |= _among_best(some["key"] // 2 % images, some["total"])
-                elected.append(some["key"][some["elected"]])
-    return np.sort(np.concatenate(elected))
+def find_near_pairs(features: FeatureTable) -> npt.NDArray[Any]:
+    """NEAR_PAIRs of descriptors that are among each other's nearest, some twice.
+
+    A row here is a keypoint's descriptor: 2 k is keypoint k as it is, 2 k + 1 is it mirrored.
+    """
+    descriptors = features.descriptors
+    if not len(descriptors):
+        return np.empty(0, NEAR_PAIR)
+    centres = _vectors(descriptors, 2 * _drawn(np.arange(len(descriptors)), BUCKET))
+    row_chunks = (
+        np.arange(start, min(start + BUCKET, 2 * len(descriptors))) for start in range(0, 2 * len(descriptors), BUCKET)
+    )
+    nearest = partial(_nearest_centres, descriptors, centres)
+    centre_of = np.concatenate(list(on_all_cores(nearest, row_chunks, None)))
+    buckets = _equal(centre_of, 2 * BUCKET * LARGEST)
+    return np.concatenate(list(on_all_cores(partial(_near_pairs_in_bucket, features), buckets, None)))
 
 
-def _once(pairs: Records) -> Records:
-    """Sorted NEAR_PAIRs, each once, in however many tables it was found."""
-    _, first = np.unique(pairs["rows"], return_index=True)
-    return pairs[first]
+def _nearest_centres(descriptors: Bytes, centres: Floats, rows: Integers) -> npt.NDArray[np.int32]:
+    return _nearest(_vectors(descriptors, rows), centres, 1)[1][:, 0].astype(np.int32)
 
 
-def _voted(pairs: Records, features: FeatureFile, near_to: npt.NDArray[np.uint8]) -> Records:
-    """Sorted VOTED of all near pairs that these images are the first in."""
-    first, second = np.divmod(pairs["rows"], features.rows)
-    most = np.maximum(near_to[first], near_to[second % len(features)]).astype(np.int64)
-    keys = (features.images(first) * features.count + features.images(second)) * 2 + (second >= len(features))
-    keys, place = np.unique(keys, return_inverse=True)
-    voted = np.empty(len(keys), VOTED)
-    voted["key"] = keys
-    voted["total"] = np.bincount(place, weights=pairs["closeness"] ** 2 / most, minlength=len(keys))
-    voted["elected"] = _among_best(keys // 2 // features.count, voted["total"])
-    return voted
+def _near_pairs_in_bucket(features: FeatureTable, rows: Integers) -> npt.NDArray[Any]:
+    """NEAR_PAIRs among some rows, sorted."""
+    vectors = _vectors(features.descriptors, rows)
+    plain = np.flatnonzero(rows % 2 == 0)
+    if not len(plain):
+        return np.empty(0, NEAR_PAIR)
+    centre_of = _nearest(vectors, vectors[_drawn(plain, CELL)], 1)[1][:, 0]
+    cells = _equal(centre_of, 2 * CELL * LARGEST)
+    near = np.concatenate([_near_pairs_in_cell(rows[cell], vectors[cell]) for cell in cells])
+    return near[features.image_of(near["first"]) < features.image_of(near["second"])]
 
 
-@cache
-def _projections() -> Floats:
-    """(128, TABLES * TABLE_BITS), half of each column 1 and half -1: whole numbers stay exact, and equal entries cancel."""
-    halves = np.repeat(np.array([[1], [-1]], np.float32), 64, axis=0)
-    return np.random.default_rng(0).permuted(np.repeat(halves, TABLES * TABLE_BITS, axis=1), axis=0)
+def _near_pairs_in_cell(rows: Integers, vectors: Floats) -> npt.NDArray[Any]:
+    """Each row, mirrored or not, with the nearest of those that are not mirrored, itself and others of its image among them."""
+    plain = np.flatnonzero(rows % 2 == 0)
+    if not len(plain):
+        return np.empty(0, NEAR_PAIR)
+    distances, neighbours = _nearest(vectors, vectors[plain], NEIGHBOURS)
+    distances /= DESCRIPTOR_LENGTH**2
+    row, rank = np.nonzero(distances < NEAR)
+    keypoints = np.stack([rows[row], rows[plain[neighbours[row, rank]]]]) // 2
+    near = np.empty(len(row), NEAR_PAIR)
+    near["first"], near["second"] = keypoints.min(axis=0), keypoints.max(axis=0)  # mirroring both changes no distance
+    near["mirrored"] = rows[row] % 2 == 1
+    near["closeness"] = 1 - distances[row, rank] / NEAR
+    return near
 
 
-def _hashes(descriptors: Bytes, table: int) -> Integers:
-    """(2, K) of 32 bits, a bit for the sign of each projection: of descriptors as they are, and mirrored."""
-    projections = _projections()[:, table * TABLE_BITS : (table + 1) * TABLE_BITS]
-    both = np.hstack([projections, projections[MIRRORED]])
-    parts = (descriptors[start : start + CHUNK].astype(np.float32) for start in range(0, len(descriptors), CHUNK))
-    signs = np.concatenate([part @ both > 0 for part in parts])
-    return np.packbits(signs, axis=1).view(np.int32).T.astype(np.int64)
+def _nearest(queries: Floats, entries: Floats, count: int) -> tuple[Floats, Integers]:
+    """Squared distances of each query to the `count` nearest entries, or to all if they are fewer, and their positions."""
+    faiss.omp_set_num_threads(1)  # in this thread: the work is spread over the cores already
+    distances, positions = faiss.knn(queries, entries, min(count, len(entries)))
+    return distances, positions
 
 
-def _squared_distances(descriptors: Bytes, one: Integers, other: Integers, mirror: npt.NDArray[np.bool_]) -> Floats:
-    """Between descriptors `one[n]` and `other[n]`, mirrored or not, (n,), in units of DESCRIPTOR_LENGTH squared."""
-    distances = np.empty(len(one), np.float32)
-    for start in range(0, len(one), CHUNK):
-        part = slice(start, start + CHUNK)
-        there = descriptors[other[part]]
-        there[mirror[part]] = there[mirror[part]][:, MIRRORED]
-        difference = descriptors[one[part]].astype(np.float32) - there
-        distances[part] = np.einsum("ij,ij->i", difference, difference)
-    return distances / DESCRIPTOR_LENGTH**2
+def _vectors(descriptors: Bytes, rows: Integers) -> Floats:
+    """(R, 128) float32: the rows' descriptors, mirrored where the row is."""
+    vectors = descriptors[rows // 2]
+    mirrored = rows % 2 == 1
+    vectors[mirrored] = vectors[mirrored][:, MIRRORED]
+    return vectors.astype(np.float32)
 
 
-def _among_best(owners: Integers, totals: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Whether each pair's total is among the PARTNERS highest of its owner; of equals the first."""
-    order = np.lexsort((-totals, owners))
-    rank = np.arange(len(order)) - np.searchsorted(owners[order], owners[order])
-    best = np.zeros(len(order), bool)
-    best[order[rank < PARTNERS]] = True
-    return best
+def _drawn(values: Integers, share: int) -> Integers:
+    """One in `share` of the values, at least one; the same ones in every run."""
+    return np.random.default_rng(0).choice(values, max(1, len(values) // share), replace=False)
+
+
+def _equal(labels: Integers, largest: int) -> Iterator[Integers]:
+    """The positions of each label in turn, at most `largest` at a time."""
+    order = np.argsort(labels, kind="stable")
+    for start, stop in pairwise([0, *np.cumsum(np.bincount(labels)).tolist()]):
+        for part in range(start, stop, largest):
+            yield order[part : min(part + largest, stop)]

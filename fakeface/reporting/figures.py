@@ -6,27 +6,26 @@ A figure is a PNG for MLflow and DVC, or an <svg> in a page, which takes the pag
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 import numpy as np
-from matplotlib import font_manager, rc_context
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fakeface.core.errors import FakefaceError
 from fakeface.core.files import replacing
 from fakeface.core.records import LABEL_NAMES, MODEL_LABELS, EpochRecord, ObjectiveName
 from fakeface.photos.images import Pixels
+from fakeface.reporting.names import drawn_name
 from fakeface.reporting.rows import Row
 from fakeface.scoring.results import ConfusionMatrix, PerturbedScores, ReliabilityBin, SliceScores
 
 COLOURS: dict[ObjectiveName, str] = {"ce": "#0072b2", "bce": "#d55e00"}
 """Okabe & Ito 2008: distinct with any colour vision."""
-FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
-"""Matplotlib's own font, and fonts with Korean letters where they are installed."""
 PAGE_COLOURS = {"#000000": "currentColor"} | {colour: f"var(--{objective})" for objective, colour in COLOURS.items()}
 """The page's CSS variables for an SVG's colours, so that they suit its light and its dark mode."""
 METADATA: dict[str, dict[str, None] | None] = {
@@ -41,17 +40,25 @@ CHANCE, DODGE, TITLE_PT = "#808080", 0.17, 11
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a file of the kind that its name ends in, a PNG where that is none of METADATA's."""
-    ending = path.suffix[1:].lower()
-    kind = ending if ending in METADATA else "png"
-    with replacing(path) as temporary, rc_context({"svg.hashsalt": ""}), _any_letter():
+    """Write a file of the kind that its name ends in. Raises FakefaceError as `kind_of`."""
+    kind = kind_of(path)
+    with replacing(path) as temporary, rc_context({"svg.hashsalt": ""}):
         figure.savefig(temporary, format=kind, dpi=120, metadata=METADATA[kind])
+
+
+def kind_of(path: Path) -> str:
+    """The kind of file that a figure's name promises. Raises FakefaceError where it is none of METADATA's."""
+    kind = path.suffix[1:].lower()
+    if kind not in METADATA:
+        raise FakefaceError(f"{path}: a figure's name should end in .{', .'.join(METADATA)}")
+    return kind
 
 
 def svg(figure: Figure, name: str, description: str) -> str:
     """The figure as an <svg> element of an HTML page: text stays text, every id in it starts with `name`."""
     file = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), _any_letter():
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has other fonts
         figure.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = file.getvalue()
     drawing = text[text.index(">", text.index("<svg")) + 1 :]
@@ -63,14 +70,6 @@ def svg(figure: Figure, name: str, description: str) -> str:
     width, height = 72 * figure.get_size_inches()
     opening = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(description)}" fill="currentColor">'
     return opening + drawing.strip()
-
-
-@contextmanager
-def _any_letter() -> Iterator[None]:
-    """No warning of a letter that no font has: it is a box in a PNG, and left to the browser in a page."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        yield
 
 
 def confusion_figure(matrix: ConfusionMatrix, title: str) -> Figure:
@@ -190,16 +189,16 @@ def _finish(axes: Axes, title: str, legend: str | None = "best") -> None:
 
 
 def verdicts_figure(photos: Sequence[tuple[str, Pixels, str]]) -> Figure:
-    """Photos (px, px, 3) as the models see them, each with its name above and the verdicts below."""
+    """Photos (px, px, 3) as the models see them, each with its file's name above and the verdicts below."""
     columns = min(len(photos), 4)
     rows = -(-len(photos) // columns)
     figure = Figure(figsize=(3.2 * columns, 4.0 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
-    fonts = [font for font in FONTS if font in font_manager.get_font_names()]
     for axes, (name, pixels, verdicts) in zip(grid, photos, strict=False):
         axes.imshow(pixels)
-        axes.set_title(name if len(name) <= 32 else f"…{name[-31:]}", fontsize=10, fontfamily=fonts, parse_math=False)
+        title, fonts = drawn_name(name)
+        axes.set_title(title, fontsize=10, fontfamily=fonts, parse_math=False)
         axes.text(0.5, -0.04, verdicts, transform=axes.transAxes, ha="center", va="top", fontsize=11, parse_math=False)
     return figure

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from fakeface.core.console import printable
 from fakeface.core.records import LABEL_NAMES, MODEL_LABELS, OBJECTIVE_NAMES, ObjectiveName, Side
 from fakeface.reporting.rows import robustness_rows, slice_rows
 from fakeface.scoring.results import (
@@ -43,7 +44,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = (score, percent, bounds, utc, duration, sentence)
+    filters = (score, percent, bounds, utc, duration, sentence, printable)
     templates.filters |= {function.__name__: function for function in filters} | {"count": "{:,}".format}
     functions = (answer, against_baselines, slice_rows, robustness_rows)
     templates.globals |= {function.__name__: function for function in functions}

@@ -62,9 +62,9 @@ def sine(turns: Pixels) -> Pixels:
 
 
 def direction(turns: float) -> tuple[float, float]:
-    """Cosine and sine of an angle."""
-    cosine, sinus = sine(np.array([turns + 0.25, turns]))
-    return float(cosine), float(sinus)
+    """Cosine and sine of an angle in whole turns."""
+    cos, sin = sine(np.array([turns + 0.25, turns]))
+    return float(cos), float(sin)
 
 
 def arctan2_turns(y: Pixels, x: Pixels) -> Pixels:
@@ -77,7 +77,7 @@ def arctan2_turns(y: Pixels, x: Pixels) -> Pixels:
 
 
 def interpolate(values: Pixels, places: Pixels) -> Pixels:
-    """Between values (N,), a line from each to the next, at places from 0, the first, to 1, the last."""
+    """Values (N,), interpolated linearly at places from 0, the first value, to 1, the last."""
     places = places * (len(values) - 1)
     before = places.astype(np.int32)
     slopes = np.append(np.diff(values), np.float32(0))
@@ -85,7 +85,7 @@ def interpolate(values: Pixels, places: Pixels) -> Pixels:
 
 
 def mean(image: Pixels) -> Pixels:
-    """Of each channel of (3, H, W), as (3, 1, 1); sums of whole numbers do not depend on their order."""
+    """The mean of each channel of (3, H, W), as (3, 1, 1); sums of whole numbers do not depend on their order."""
     whole = np.rint(image * np.float32(2**24)).astype(np.int64)
     sums = whole.sum(axis=(1, 2), keepdims=True)
     return (sums / (2**24 * image[0].size)).astype(np.float32)
@@ -102,7 +102,7 @@ def enlarge(coarse: Pixels, image_px: int) -> Pixels:
 
 @cache
 def _cubic_taps(cells: int, image_px: int) -> tuple[NDArray[np.int64], Pixels]:
-    """For each of four neighbours the cell (4, P) that it is for a pixel, and its weight (4, P, 1)."""
+    """The four cells that a pixel lies between, (4, P), and their weights, (4, P, 1)."""
     places = (np.arange(image_px) + 0.5) * cells / image_px - 0.5
     before = np.floor(places).astype(np.int64)
     offsets = np.arange(-1, 3)[:, None]

@@ -25,9 +25,9 @@ class View:
         self.face, self.scene, self.image_px = face, scene, image_px
         grid = (np.arange(image_px, dtype=np.float32) + 0.5) / image_px
         right, down = (grid[None, :] - scene.centre_x) / scene.size, (grid[:, None] - scene.centre_y) / scene.size
-        cosine, sinus = direction(scene.roll / math.tau)
-        self.x: Pixels = cosine * right + sinus * down
-        self.y: Pixels = cosine * down - sinus * right
+        cos, sin = direction(scene.roll / math.tau)
+        self.x: Pixels = cos * right + sin * down
+        self.y: Pixels = cos * down - sin * right
         self.pixel = 1 / (scene.size * image_px)
         self.face_rng = np.random.default_rng(int(face.texture_seed))
         self.scene_rng = np.random.default_rng(int(scene.texture_seed))
@@ -133,7 +133,7 @@ def rgb(red: float, green: float, blue: float) -> Pixels:
 
 
 def light_of(displayed: Pixels) -> Pixels:
-    """Light that a camera displays so."""
+    """The light that a camera shows as these displayed colours."""
     return power(displayed, GAMMA)
 
 

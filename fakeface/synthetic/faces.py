@@ -82,7 +82,7 @@ def paint_head(light: Pixels, skin: Pixels, view: View) -> None:
     face = view.face
     on_face = Light.on(face_relief(view), view)
     shade = on_face.shade()
-    colours = light_of(made_up(skin, view))
+    colours = light_of(face_colour(skin, view))
     warm = np.stack([power(shade, 0.875), shade, power(shade, 1.125)])
     fringe = 1 - 0.35 * ramp(face.hairline + 0.10 - view.y, 0.2)
     head = colours * warm * fringe + 0.25 * face.gloss * on_face.shine()
@@ -144,8 +144,8 @@ def skin_colour(view: View) -> Pixels:
     return np.clip(colour, 0.02, 1)
 
 
-def made_up(skin: Pixels, view: View) -> Pixels:
-    """The skin with beard, lids, brows, nostrils and mouth painted on it; eyeballs have a light of their own."""
+def face_colour(skin: Pixels, view: View) -> Pixels:
+    """Colour of the face as displayed: beard, lids, brows, nostrils and mouth painted on the skin; eyeballs come later."""
     face = view.face
     colour, hair = skin.copy(), from_palette(HAIR, face.hair)
     if face.beard > 0:

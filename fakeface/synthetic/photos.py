@@ -98,7 +98,7 @@ def match_colours(patch: Pixels, base: Pixels, mask: Pixels, amount: float) -> P
 
 
 def mean_and_deviation(image: Pixels, weight: Pixels) -> tuple[Pixels, Pixels]:
-    """Of each channel of (3, H, W), as (3, 1, 1), under weights of mean 1."""
+    """The mean and deviation of each channel of (3, H, W), as (3, 1, 1), under weights of mean 1."""
     average = mean(image * weight)
     return average, np.sqrt(mean(squared(image) * weight) - squared(average))
 

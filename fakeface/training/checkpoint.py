@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from fakeface.core.console import tell
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import replacing
 from fakeface.training.devices import BYTES_PER_MIB
@@ -55,7 +55,7 @@ class Checkpoints:
             return state | {"best_network": best["network"]}
         except Exception as error:  # noqa: BLE001 - a file left half-written by a power cut must not end the training
             reason = " ".join(str(error).split())[:200]
-            print(f"warning: {last}: cannot be resumed from, training starts anew: {reason}", file=sys.stderr)
+            tell(f"warning: {last}: cannot be resumed from, training starts anew: {reason}")
             return None
 
     def save(self, state: dict[str, Any], epoch: int, best_epoch: int) -> None:
@@ -126,10 +126,9 @@ def prune(folder: Path, in_use: str) -> None:
     ]
     removed = [size for size in sizes if size is not None]
     if removed:
-        print(
+        tell(
             f"{folder}: removed checkpoints of {len(removed)} interrupted trainings, {sum(removed) / BYTES_PER_MIB:.1f} MiB; "
-            f"the latest {MAX_INTERRUPTED} are kept for {MAX_AGE_DAYS} days, or as many as take {MAX_BYTES / 2**30:g} GiB",
-            file=sys.stderr,
+            f"the latest {MAX_INTERRUPTED} are kept for {MAX_AGE_DAYS} days, or as many as take {MAX_BYTES / 2**30:g} GiB"
         )
     for lock in folder.glob("*.lock"):
         if lock.stem != in_use and not lock.with_suffix("").exists():

@@ -50,7 +50,7 @@ def export_onnx(classifier: ExportedClassifier, image_px: int, path: Path) -> No
     """
     example = torch.zeros((2, image_px, image_px, 3), dtype=torch.uint8)
     names = ["images", "p_fake", "logits"]
-    torch._C._jit_onnx_log = lambda *_: None  # type: ignore[attr-defined]  # else a failure prints the network on 200 lines
+    torch._C._jit_onnx_log = lambda *_: None  # else a failure prints the network on 200 lines
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the newer exporter, and about constants that cannot be folded
         torch.onnx.export(

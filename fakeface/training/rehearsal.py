@@ -57,7 +57,7 @@ def _take_step(network: nn.Module, recipe: Recipe, device: Device, px: int) -> N
     with device.autocast():
         logits = network.train()(_blank_images(recipe, device, px))
     _check_shape(logits)
-    recipe.objective.loss(logits.float(), torch.tensor([0, 1], device=device.torch_device), 0.0).backward()
+    recipe.objective.loss(logits.float(), torch.tensor([0, 1], device=device.torch_device), 0.0).backward()  # type: ignore[no-untyped-call]
 
 
 @torch.inference_mode()

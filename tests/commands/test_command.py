@@ -1,5 +1,6 @@
 """The command `fakeface` itself: what it is called, what it tells, and what it waits for."""
 
+import os
 import re
 import subprocess
 import sys
@@ -59,11 +60,42 @@ print(sorted({{"numpy", "PIL", "pydantic", "onnxruntime", "tqdm", "yaml"}} & set
     assert (done.stdout.splitlines()[-1], done.stderr) == ("[]", "")
 
 
-def test_output_that_nobody_reads_on_is_no_error() -> None:
-    """`fakeface scores | head -1`, where all of the output fits into the pipe."""
-    words = f"{sys.executable} -m fakeface scores published/scores.json | true"
-    done = subprocess.run(words, shell=True, capture_output=True, text=True, cwd=ROOT)  # noqa: S602
-    assert done.stderr == ""
+def in_the_shell(words: str) -> subprocess.CompletedProcess[str]:
+    """`fakeface` followed by these words of the shell."""
+    command = f"{sys.executable} -m fakeface {words}"
+    return subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, env=buffered())  # noqa: S602
+
+
+def buffered() -> dict[str, str]:
+    """As users run it: Python keeps what it prints until there is more, or it exits."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize("words", ["--help", "scores published/scores.json", "folds --help", "predict --help"])
+@pytest.mark.parametrize("reader", ["true", "head -1"])
+def test_output_that_nobody_reads_on_is_no_error(words: str, reader: str) -> None:
+    """Also where all of the output fits into the pipe."""
+    assert in_the_shell(f"{words} | {reader}").stderr == ""
+
+
+def test_output_that_is_lost_is_one_line() -> None:
+    full = in_the_shell("scores published/scores.json >/dev/full")
+    assert (full.returncode, full.stderr) == (1, "error: standard output: No space left on device\n")
+    closed = in_the_shell("scores published/scores.json >&-")
+    assert (closed.returncode, closed.stderr) == (1, "error: standard output is closed\n")
+
+
+def test_without_a_standard_error_the_output_is_the_same() -> None:
+    words = "scores published/scores.json"
+    assert in_the_shell(f"{words} 2>&-").stdout == in_the_shell(words).stdout != ""
+    wrong = in_the_shell("scores absent.json 2>&-")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+
+
+def test_wrong_usage_is_told_on_one_line_whatever_the_arguments_hold() -> None:
+    done = fakeface("scores", "one.json", "two\nlines \x1b[31m")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == r"fakeface: error: unrecognized arguments: two\nlines \x1b[31m"
 
 
 def test_a_package_that_is_not_installed_is_one_line() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakeface.commands.folds import AVERAGED_SIDES, Result, averages, grouped, page, scores_match_params, spread
+from fakeface.commands.folds import AVERAGED_SIDES, Result, averages, grouped, page, reason_in, scores_match_params, spread
 from fakeface.core.params import flat_params
 from fakeface.core.records import OBJECTIVE_NAMES
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES, Scores, SideScores
@@ -222,3 +222,34 @@ def test_outside_of_a_project_it_is_one_line(tmp_path: Path) -> None:
     output = average(checkout)
     assert output.startswith("error: ")
     assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("stderr", "reason"),
+    [
+        ("WARNING: slow\nERROR: bad - x: y\n\nHaving any troubles? Hit us up at https://dvc.org/support\n", "bad - x: y"),
+        ("fatal: dubious\nTo add an exception, call:\n\n\tgit config x\n", "dubious To add an exception, call: git config x"),
+        ("error: not a tree\nhint: try another\n", "not a tree"),
+        ("Traceback (most recent call last):\n  File x\nImportError: No module 'dvc'\n", "ImportError: No module 'dvc'"),
+        ("git: 'shw' is not a git command\n", "git: 'shw' is not a git command"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_reason_of_another_program_is_found_wherever_it_stands(stderr: str, reason: str) -> None:
+    assert reason_in(stderr) == reason
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository away")
+def test_a_repository_of_another_owner_is_named(project: Checkout) -> None:
+    for path in (project.root, *project.root.rglob("*")):
+        os.chown(path, 1234, 1234)
+    line = average(project)
+    assert line.startswith("error: ")
+    assert "is not owned by current user" in line
+    assert line.count("\n") == 1
+
+
+def test_what_git_refuses_is_not_taken_for_a_file_that_is_missing(project: Checkout) -> None:
+    project.run("dvc", "exp", "run", "--quiet", "-S", "split.fold=1")
+    project.env["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"
+    assert average(project).startswith("error: detected dubious ownership in repository at ")

@@ -60,6 +60,12 @@ def test_in_words_it_is_a_line_per_photo(command: Command, models: Path, photos:
     ]
 
 
+def test_in_words_a_threshold_other_than_a_half_is_told(command: Command, models: Path, photos: list[Path]) -> None:
+    """Else a photo with a p_fake of 0.6 is called real without a reason."""
+    (line,) = command(predict, "--models", models, "--threshold", "few_false_alarms", photos[0]).out.splitlines()
+    assert line.count(", fake from 0.700)") == 2
+
+
 @pytest.mark.parametrize("threshold", THRESHOLD_NAMES)
 def test_the_verdict_follows_the_threshold_that_was_asked_for(
     command: Command, models: Path, photos: list[Path], tmp_path: Path, threshold: str
@@ -83,14 +89,37 @@ def test_what_is_no_photo_does_not_harm_the_others(command: Command, models: Pat
     text = tmp_path / "notes.txt"
     text.write_text("no photo\n")
     absent = tmp_path / "absent.jpg"
-    outcome = command(predict, "--models", models, photos[0], text, absent, tmp_path, photos[1])
+    (tmp_path / "empty").mkdir()
+    outcome = command(predict, "--models", models, photos[0], text, absent, tmp_path / "empty", photos[1])
     assert outcome.status == 1
     assert [line.split("  ")[0] for line in outcome.out.splitlines()] == [str(photos[0]), str(photos[1])]
     assert outcome.err.splitlines() == [
+        f"error: {tmp_path}/empty: no photo in this folder: expected JPEG, PNG, WEBP, BMP or TIFF",
         f"error: {text}: not a JPEG, PNG, WEBP, BMP or TIFF image",
         f"error: {absent}: No such file or directory",
-        f"error: {tmp_path}: a folder",
     ]
+
+
+def test_of_a_folder_all_photos_are_judged_and_counted(command: Command, models: Path, tmp_path: Path) -> None:
+    for seed, name in enumerate(("b.jpg", "a.png", "below/c.jpg", ".hidden.jpg", ".trash/d.jpg")):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        photo(seed).save(tmp_path / "photos" / name)
+    (tmp_path / "photos/notes.txt").write_text("no photo\n")
+    outcome = command(predict, "--models", models, tmp_path / "photos", "--figure", tmp_path / "out.png")
+    assert (outcome.status, outcome.err) == (0, f"note: {tmp_path}/photos: 3 photos; 1 other file left out\n")
+    shown = [Path(line.split("  ")[0]).relative_to(tmp_path / "photos") for line in outcome.out.splitlines()]
+    assert list(map(str, shown)) == ["a.png", "b.jpg", "below/c.jpg"]
+    (tmp_path / "photos/below/c.jpg").write_bytes(b"damaged")
+    outcome = command(predict, "--models", models, tmp_path / "photos")
+    assert (outcome.status, outcome.out.count("\n")) == (1, 2)
+
+
+def test_a_folder_of_something_else_says_what_was_expected(command: Command, models: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/notes.txt").write_text("no photo\n")
+    outcome = command(predict, "--models", models, tmp_path / "folder")
+    expected = "no photo in this folder: expected JPEG, PNG, WEBP, BMP or TIFF, found 1 other file"
+    assert outcome == Outcome(1, "", f"error: {tmp_path}/folder: {expected}\n")
 
 
 @pytest.mark.parametrize("name", ["가족 사진 (1).jpg", "with spaces.jpg", "-dash.jpg", 'quo"te.jpg'])
@@ -118,10 +147,21 @@ def test_a_name_that_is_not_utf8_is_shown_all_the_same(models: Path, tmp_path: P
     path = tmp_path / "caf\udce9.jpg"
     photo(0).save(tmp_path / "latin1.jpg")
     (tmp_path / "latin1.jpg").rename(path)
-    for option in ("--json", "--figure=out.png"):
-        done = as_the_shell_runs_it(tmp_path, option, "--models", models, path, PYTHONIOENCODING="utf-8:strict")
-        assert (done.returncode, done.stderr.decode()) == (0, "")
-        assert "\\udce9.jpg" in done.stdout.decode()
+    done = as_the_shell_runs_it(tmp_path, "--figure=out.png", "--models", models, path, PYTHONIOENCODING="utf-8:strict")
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+    assert done.stdout.decode().startswith(rf"{tmp_path}/caf\udce9.jpg  ce: ")
+
+
+def test_json_names_every_file_as_it_is(models: Path, tmp_path: Path) -> None:
+    """A name that is not UTF-8 is another than one that is spelled like its escape."""
+    names = ["caf\udce9.jpg", r"caf\udce9.jpg", "two\nlines.jpg", r"two\nlines.jpg", "\x1b[31mred \u202e.jpg", "가.jpg"]
+    for name in names:
+        photo(0).save(tmp_path / "photo.jpg")
+        (tmp_path / "photo.jpg").rename(tmp_path / name)
+    done = as_the_shell_runs_it(tmp_path, "--json", "--models", models, *names)
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+    assert [json.loads(line)["photo"] for line in done.stdout.decode().splitlines()] == names
+    assert "\x1b" not in done.stdout.decode()
 
 
 def test_a_name_that_the_console_cannot_show_is_escaped_and_the_rest_judged(models: Path, tmp_path: Path) -> None:
@@ -197,7 +237,7 @@ def test_a_figures_ending_decides_what_it_is(
     assert out.read_bytes() == once
 
 
-@pytest.mark.parametrize("name", ["out", "out.bmp", "out.png.txt", ".png"])
+@pytest.mark.parametrize("name", ["out", "out.", "out.bmp", "out.webp", "out.png.txt", ".png"])
 def test_another_ending_is_refused_before_anything_is_judged(
     command: Command, models: Path, photos: list[Path], tmp_path: Path, name: str
 ) -> None:
@@ -211,14 +251,42 @@ def test_without_a_photo_there_is_no_figure(command: Command, models: Path, tmp_
     assert not (tmp_path / "out.png").exists()
 
 
-def test_a_figure_that_cannot_be_written_is_one_line(
-    command: Command, models: Path, photos: list[Path], tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("file/out.png", "Not a directory"),
+        ("file/below/out.png", "Not a directory"),
+        ("folder.png", "Is a directory"),
+        ("a" * 250 + ".png", "File name too long"),
+        ("/proc/out.png", "No such file or directory"),
+        ("/proc/below/out.png", "No such file or directory"),
+    ],
+)
+def test_a_place_where_no_figure_can_be_is_told_before_anything_is_judged(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path, name: str, reason: str
 ) -> None:
     (tmp_path / "file").write_text("")
-    outcome = command(predict, "--models", models, "--figure", tmp_path / "file" / "out.png", photos[0])
-    assert outcome.status == 1
-    assert outcome.out.count("\n") == 1
-    assert outcome.err.count("\n") == 1
+    (tmp_path / "folder.png").mkdir()
+    outcome = command(predict, "--models", models, "--figure", tmp_path / name, photos[0])
+    assert outcome == Outcome(1, "", f"error: {tmp_path / name}: {reason}\n")
+
+
+def test_a_figure_may_go_to_a_new_folder_which_is_made_only_for_it(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "new/folder/out.PNG"
+    assert command(predict, "--models", models, "--figure", out, tmp_path / "absent.jpg").status == 1
+    assert not (tmp_path / "new").exists()
+    assert command(predict, "--models", models, "--figure", out, photos[0]).status == 0
+    assert [path.name for path in out.parent.iterdir()] == ["out.PNG"]
+
+
+def test_more_photos_than_a_figure_has_room_for_are_refused_before_any_is_judged(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path
+) -> None:
+    many = [photos[0]] * (predict.MAX_FIGURE_PHOTOS + 1)
+    outcome = command(predict, "--models", models, "--figure", tmp_path / "out.png", *many)
+    assert outcome == Outcome(1, "", f"error: {tmp_path}/out.png: 101 photos: a figure has room for 100\n")
 
 
 def test_the_drawn_sample_knows_nothing_of_real_photos(
@@ -244,6 +312,15 @@ def test_a_model_in_the_others_place_is_named(command: Command, models: Path, ph
     shutil.copytree(models / "ce", tmp_path / "models/bce")
     outcome = command(predict, "--models", tmp_path / "models", *photos)
     assert outcome == Outcome(1, "", f"error: {tmp_path}/models/bce/{CARD_FILE}: objective: 'ce': expected 'bce'\n")
+
+
+def test_a_model_without_the_threshold_is_named(command: Command, models: Path, photos: list[Path], tmp_path: Path) -> None:
+    """As an older version leaves it."""
+    card = Path(shutil.copytree(models, tmp_path / "models")) / "bce" / CARD_FILE
+    write_json(card, read_json(card) | {"thresholds": {"half": 0.5}})
+    assert command(predict, "--models", tmp_path / "models", *photos).status == 0
+    outcome = command(predict, "--models", tmp_path / "models", "--threshold", "few_false_alarms", *photos)
+    assert outcome == Outcome(1, "", f"error: {card}: thresholds.few_false_alarms: missing\n")
 
 
 def test_without_a_photo_the_usage_is_shown(command: Command) -> None:

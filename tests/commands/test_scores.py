@@ -149,7 +149,7 @@ def test_scores_of_photos_are_not_compared_with_the_published_ones(command: Comm
 
 def test_before_the_first_run_one_line_says_what_is_missing(command: Command, tmp_path: Path) -> None:
     absent = tmp_path / "scores.json"
-    assert command(command_scores, absent) == Outcome(1, "", f"error: {absent}: No such file or directory\n")
+    assert command(command_scores, absent) == Outcome(1, "", f"error: {absent}: no such file: `dvc repro` writes it\n")
 
 
 @pytest.mark.parametrize(

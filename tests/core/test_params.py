@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 
 from fakeface.core.errors import ParamsError
-from fakeface.core.params import STRICT, flat_params, load_section, read_yaml
+from fakeface.core.params import STRICT, DataParams, flat_params, load_section, read_yaml
+from fakeface.core.params_file import load_root
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -87,6 +89,39 @@ def test_a_file_that_is_no_params_is_refused(tmp_path: Path, text: str, complain
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"absent\.yaml: no such file"):
         load_section(tmp_path / "absent.yaml", "train", Train)
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [
+        ("data/photos", Path("data/photos")),
+        ("~/faces", Path.home() / "faces"),
+        ("'~'", Path.home()),
+        ("~nobody-by-this-name/faces", Path("~nobody-by-this-name/faces")),
+        ("'2024'", Path("2024")),
+        ("$HOME/`id`/${a}", Path("$HOME/`id`/${a}")),
+        ("얼굴 사진", Path("얼굴 사진")),
+    ],
+)
+def test_the_photos_folder(tmp_path: Path, value: str, folder: Path) -> None:
+    path = params_file(tmp_path, f"data:\n  root: {value}\n")
+    assert load_root(path) == load_section(path, "data", DataParams).root == folder
+
+
+@pytest.mark.parametrize("value", ["2024", "2024-05-06", "1.5", "yes", "~", "", "''", "[a]", "{a: b}", '"a\\0b"'])
+def test_a_root_that_is_no_name_is_refused_by_name(tmp_path: Path, value: str) -> None:
+    path = params_file(tmp_path, f"data:\n  root: {value}\n")
+    complaint = f"{path}: data.root: {read_yaml(path)['data']['root']!r}: should be the name of a folder"
+    for load in (load_root, partial(load_section, section="data", kind=DataParams)):
+        with pytest.raises(ParamsError) as caught:
+            load(path)
+        assert str(caught.value) == complaint
+
+
+@pytest.mark.parametrize("text", ["data: {}\n", "data: 3\n", "split: {}\n"])
+def test_a_missing_root_is_named(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml: data\.root: missing"):
+        load_root(params_file(tmp_path, text))
 
 
 def test_parameters_are_named_as_dvc_names_them() -> None:

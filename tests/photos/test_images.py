@@ -17,6 +17,8 @@ from PIL import Image, ImageOps
 
 from fakeface.core.parallel import on_all_cores
 from fakeface.photos.images import ImageError, ImageFacts, decode_image, fit, image_facts, read_image
+from fakeface.photos.perturbations import PERTURBATIONS
+from fakeface.relations.features import detect_features
 from tests.conftest import photo
 
 GREY16 = np.linspace(0, 65535, 48 * 40).astype(np.uint16).reshape(48, 40)
@@ -171,6 +173,96 @@ def test_what_cannot_be_used_has_a_reason(data: bytes, reason: str) -> None:
             judge(data, "faces/x.jpg")
         assert caught.value.reason == reason
         assert str(caught.value) == f"faces/x.jpg: {reason}"
+
+
+@pytest.mark.parametrize(("width", "height"), [(65_501, 1), (70_000, 60), (1, 65_501)])
+def test_a_side_longer_than_a_jpeg_can_have_is_refused(width: int, height: int) -> None:
+    """`infer` compresses every test image."""
+    with pytest.raises(ImageError) as caught:
+        image_facts(encoded(Image.new("L", (width, height)), "PNG"), "x")
+    assert caught.value.reason == f"{width:,} x {height:,} pixels: a side longer than 65,500"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 450), (3, 2), (65_500, 2), (2, 65_500)])
+def test_what_is_not_refused_can_be_used_by_every_stage(size: tuple[int, int]) -> None:
+    image = decode_image(encoded(Image.new("RGB", size, (10, 200, 90)), "PNG"), "x")
+    for perturb in PERTURBATIONS.values():
+        perturbed = perturb(image)
+        assert perturbed.size == size
+        assert fit(perturbed, 32).shape == (32, 32, 3)
+    assert detect_features(image, image_px=450, max_keypoints=100).points.shape == (0, 2)
+
+
+LONG = bytes(range(33, 97)) * 2**15
+"""2 MiB."""
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
+def png_with(*chunks: bytes, at_the_end: bool = False) -> bytes:
+    """A turned PNG with more chunks before its pixels, or behind them."""
+    plain = encoded(photo(1, 48, 32), "PNG", exif=ORIENTATION_6)
+    position = len(plain) - 12 if at_the_end else 33
+    return plain[:position] + b"".join(chunks) + plain[position:]
+
+
+def jpeg_with(*segments: bytes) -> bytes:
+    plain = encoded(photo(1, 48, 32), "JPEG", exif=ORIENTATION_6)
+    return plain[:2] + b"".join(segments) + plain[2:]
+
+
+ORIENTATION_6 = Image.Exif()
+ORIENTATION_6[0x0112] = 6
+METADATA = {
+    "PNG: text": png_with(chunk(b"zTXt", b"k\0\0" + zlib.compress(LONG))),
+    "PNG: text behind the pixels": png_with(chunk(b"zTXt", b"k\0\0" + zlib.compress(LONG)), at_the_end=True),
+    "PNG: XMP": png_with(chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(LONG))),
+    "PNG: colour profile": png_with(chunk(b"iCCP", b"k\0\0" + zlib.compress(LONG))),
+    "PNG: much text": png_with(*[chunk(b"tEXt", b"k\0" + LONG[:1_000_000])] * 70),
+    "PNG: a bomb that nobody opens": png_with(chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**28)))),
+    "PNG: text with a wrong checksum": png_with(chunk(b"tEXt", b"k\0v")[:-4] + b"????"),
+    "PNG: profile of an unknown kind": png_with(chunk(b"iCCP", b"k\0\7")),
+    "PNG: short pHYs": png_with(chunk(b"pHYs", b"\0")),
+    "JPEG: long profile": jpeg_with(*[segment(0xE2, b"ICC_PROFILE\0\1\1" + LONG[:60_000])] * 200),
+    "JPEG: short profile": jpeg_with(segment(0xE2, b"ICC_PROFILE\0")),
+    "JPEG: short JFIF": jpeg_with(segment(0xE0, b"JFIF")),
+    "JPEG: short Adobe segment": jpeg_with(segment(0xEE, b"Adobe")),
+    "JPEG: long comments": jpeg_with(*[segment(0xFE, LONG[:60_000])] * 200),
+    **{
+        f"{kind}: {name}": encoded(photo(1, 48, 32), kind, exif=ORIENTATION_6, **{name: LONG * 3})
+        for kind in ("WEBP", "TIFF", "PNG")
+        for name in ("icc_profile", "xmp")
+    },
+}
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_metadata_that_cannot_be_read_are_no_harm(name: str) -> None:
+    """Pixels are what counts: they are those of the file without such metadata, and as upright."""
+    data, plain = METADATA[name], encoded(photo(1, 48, 32), name.split(":")[0], exif=ORIENTATION_6)
+    assert difference(rgb(data), rgb(plain)) == 0
+    assert image_facts(data, "x") == image_facts(plain, "x")
+
+
+def test_metadata_hide_no_damage() -> None:
+    """Neither a truncated photo nor an animation nor a bomb passes because its text is too long as well."""
+    text = chunk(b"zTXt", b"k\0\0" + zlib.compress(LONG))
+    animation, bomb = two_frames("PNG"), png(60_000, 60_000, 8, 2, b"")
+    for data, reason in {
+        png_with(text)[:-2000]: "damaged PNG",
+        animation[:33] + text + animation[33:]: "2 frames: expected a still image",
+        bomb[:33] + text + bomb[33:]: "more than 100,000,000 pixels",
+    }.items():
+        for judge in (decode_image, image_facts):
+            with pytest.raises(ImageError) as caught:
+                judge(data, "x")
+            assert caught.value.reason.startswith(reason)
 
 
 def test_a_gigapixel_image_is_refused_before_it_is_decoded() -> None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from fakeface.core.errors import FakefaceError
 from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES, EpochRecord, ObjectiveName
 from fakeface.reporting.figures import (
     COLOURS,
@@ -84,7 +85,7 @@ def test_the_same_numbers_give_the_same_bytes(tmp_path: Path, name: str) -> None
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_a_png_to_look_at(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "folder" / "figure"
+    path = tmp_path / "folder" / "figure.png"
     save(FIGURES[name](), path)
     with Image.open(path) as image:
         assert image.format == "PNG"
@@ -92,7 +93,14 @@ def test_a_figure_is_a_png_to_look_at(tmp_path: Path, name: str) -> None:
         colours = image.convert("RGB").getcolors(maxcolors=2**24)
         assert colours is not None
         assert len(colours) > 50
-    assert [path.name for path in path.parent.iterdir()] == ["figure"]
+    assert [path.name for path in path.parent.iterdir()] == ["figure.png"]
+
+
+@pytest.mark.parametrize("name", ["figure", "figure.", "figure.webp", ".png", "png"])
+def test_a_name_that_promises_no_kind_of_figure_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FakefaceError, match=rf"/{re.escape(name)}: a figure's name should end in \.png, \.jpg"):
+        save(FIGURES["curves of one"](), tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES if "verdict" not in name])
@@ -144,12 +152,23 @@ def test_the_confusion_matrix_reads_label_by_row_and_verdict_by_column() -> None
     assert [label.get_text() for label in axes.get_xticklabels()] == ["real", "fake"]
 
 
-@pytest.mark.parametrize("name", ["가족 사진.jpg", "$x^2$ \\frac.jpg", "long " * 20, "🙂.png", "tab\there.png"])
-def test_any_file_name_can_be_drawn(tmp_path: Path, name: str) -> None:
-    figure = verdicts_figure([(name, np.asarray(photo(0)), "ce: fake (p_fake 0.731)")])
-    save(figure, tmp_path / "figure.png")
-    title = figure.axes[0].get_title()
-    assert title == name or (len(title) == 32 and name.endswith(title.removeprefix("…")))
+def picture_of(name: str, path: Path) -> bytes:
+    save(verdicts_figure([(name, np.asarray(photo(0)), "ce: fake (p_fake 0.731)")]), path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("letters", ["가나", "写真", "中文", "صو", "ทด", "👨👩", "жд", "\udce8\udce9", "\a\b"])
+def test_two_names_are_two_pictures(tmp_path: Path, letters: str) -> None:
+    """A letter that no font has is a box, the same for all of its kind."""
+    one, other = (picture_of(f"{letter}.jpg", tmp_path / "figure.png") for letter in letters)
+    assert one != other
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "pdf", "svg"])
+def test_any_name_can_be_drawn_in_any_kind_of_file(tmp_path: Path, ending: str) -> None:
+    """Without a warning of a letter that is missing."""
+    for name in ("가족 사진 日本語の写真", "صورة ทดสอบ 🙂", "$x^2$ \\frac", "long " * 20, "tab\there", "caf\udce9"):
+        assert picture_of(name, tmp_path / f"figure.{ending}")
 
 
 def test_a_ring_marks_the_first_epoch_with_the_best_accuracy() -> None:

@@ -1,21 +1,20 @@
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from bench.child import measured
-from fakeface.core.files import read_json, read_rows
+from fakeface.core.files import read_json, read_rows, write_rows
 from fakeface.core.frames import frame_of
-from fakeface.core.records import ImageRecord, RejectedRecord
-from stages import index
+from fakeface.core.records import SAMPLE_MARKER, FileRecord, ImageRecord, RejectedRecord
+from stages import index, scan
 from tests.conftest import Command, Outcome, photo, write_params, write_photos
 
 Index = Callable[..., Outcome]
@@ -36,13 +35,29 @@ def own(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(command: Command, tmp_path: Path) -> Index:
+def run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """Runs `scan`, then `index`."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "checkout"))
+
     def run(root: Path, max_rejected: object = 20) -> Outcome:
         params = tmp_path / "params.yaml"
         write_params(params, {"data": {"root": str(root)}, "index": {"max_rejected": max_rejected}})
-        out = tmp_path / "out"
-        paths = ("--images", out / "images.csv", "--rejected", out / "rejected.csv", "--metrics", out / "index.json")
-        return command(index, *paths, "--params", params)
+        out, listing = tmp_path / "out", tmp_path / "listing.csv"
+        scanned = command(scan, "--listing", listing, "--params", params)
+        if scanned.status:
+            return scanned
+        paths = (
+            "--listing",
+            listing,
+            "--images",
+            out / "images.csv",
+            "--rejected",
+            out / "rejected.csv",
+            "--metrics",
+            out / "index.json",
+        )
+        indexed = command(index, *paths, "--params", params)
+        return replace(indexed, out=indexed.out.replace(f"({out / 'rejected.csv'} says why)", "(says why)"))
 
     return run
 
@@ -57,12 +72,26 @@ def rejected(tmp_path: Path) -> Callable[[], dict[str, str]]:
     return lambda: {record.path: record.reason for record in read_rows(tmp_path / "out" / "rejected.csv", RejectedRecord)}
 
 
+def summary(
+    real: int,
+    fake: int,
+    *subsets: str,
+    duplicates: int = 0,
+    elsewhere: int = 0,
+    rejected: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """What `index` prints, but for the folder of rejected.csv."""
+    lines = [f"{real + fake} images: {real} real, {fake} fake", *(f"  {subset}" for subset in subsets)]
+    lines += [f"left out: {duplicates} duplicates, {elsewhere} files in other folders, {len(rejected)} rejected (says why)"]
+    return "\n".join([*lines, *(f"  {path}: {reason}" for path, reason in rejected.items()), ""])
+
+
 Images = Callable[[], dict[str, ImageRecord]]
 Rejected = Callable[[], dict[str, str]]
 
 
 def test_every_image_is_a_row(faces: Path, run: Index, images: Images, rejected: Rejected, tmp_path: Path) -> None:
-    assert run(faces) == Outcome(0, "", "")
+    assert run(faces) == Outcome(0, summary(6, 9, "training: 4 real, 6 fake", "test: 2 real, 3 fake"), "")
     assert list(images()) == sorted(path.relative_to(faces).as_posix() for path in faces.rglob("*.jpg"))
     path = faces / "training/fake/mid_1_0010.jpg"
     with Image.open(path) as image:
@@ -133,11 +162,107 @@ def test_kaggles_doubled_copy_is_indexed_once(run: Index, images: Images, tmp_pa
 def test_an_own_folder_needs_no_names(own: Path, run: Index, images: Images) -> None:
     photo(7).save(own / "real" / "우리 가족 (1).png")
     photo(8).save(own / "fake" / "real deal.webp")
-    assert run(own) == Outcome(0, "", "")
+    assert run(own) == Outcome(0, summary(3, 3), "")
     family = images()["real/우리 가족 (1).png"]
     assert (family.label, family.difficulty, family.luma_quantisation_sum, family.subset) == (0, "", None, "")
     assert images()["fake/real deal.webp"].label == 1
     assert images()["fake/mid_1_0010.jpg"].difficulty == "mid"
+
+
+def test_in_an_own_folder_the_folder_decides(own: Path, run: Index, images: Images, rejected: Rejected) -> None:
+    """And a name that says something else says nothing."""
+    photo(7).save(own / "fake/real_00001.jpg")
+    photo(8).save(own / "real/mid_1_0010.jpg")
+    photo(9).save(own / "fake/hard_7_1100.jpg")
+    assert run(own) == Outcome(0, summary(3, 4), "")
+    assert rejected() == {}
+    found = {path: (record.label, record.difficulty, record.left_eye) for path, record in images().items()}
+    assert found["fake/real_00001.jpg"] == (1, "", None)
+    assert found["real/mid_1_0010.jpg"] == (0, "", None)
+    assert found["fake/hard_7_1100.jpg"] == (1, "hard", 1)
+
+
+def test_photos_may_stand_in_folders_of_their_own(own: Path, run: Index, images: Images, rejected: Rejected) -> None:
+    """A folder per person, say, whatever it is called."""
+    for path in ("real/id0/1.jpg", "real/id1/1.jpg", "fake/test/real/deep/2.jpg", "fake/training_real/3.jpg"):
+        (own / path).parent.mkdir(parents=True)
+        photo(len(path)).save(own / path)
+    assert run(own) == Outcome(0, summary(3, 4, duplicates=1), "")
+    labels = {path: record.label for path, record in images().items()}
+    assert labels["real/id0/1.jpg"] == 0
+    assert labels["fake/test/real/deep/2.jpg"] == labels["fake/training_real/3.jpg"] == 1
+    assert rejected() == {}
+
+
+@pytest.mark.parametrize("above", ["", "real_vs_fake/real-vs-fake"])
+@pytest.mark.parametrize(
+    ("train", "valid", "test"), [("train", "valid", "test"), ("Train", "Validation", "Test"), ("train", "val", "test")]
+)
+def test_kaggles_140k_tree(run: Index, images: Images, tmp_path: Path, above: str, train: str, valid: str, test: str) -> None:
+    """Its valid photos are for training: `split` draws the side valid."""
+    root = tmp_path / "archive"
+    names = {}
+    for seed, (folder, subset) in enumerate([(train, "training"), (valid, "training"), (test, "test")]):
+        for label in ("real", "fake"):
+            path = Path(above, folder, label.capitalize() if folder[0].isupper() else label, f"{seed}{label}.jpg")
+            (root / path).parent.mkdir(parents=True)
+            photo(2 * seed + (label == "real")).save(root / path)
+            names[path.as_posix()] = (label == "fake", subset)
+    (root / "train.csv").write_text("id,label\n")
+    assert run(root) == Outcome(0, summary(3, 3, "training: 2 real, 2 fake", "test: 1 real, 1 fake", elsewhere=1), "")
+    assert {path: (bool(record.label), record.subset) for path, record in images().items()} == names
+
+
+@pytest.mark.parametrize(
+    ("folders", "complaint"),
+    [
+        (
+            {"real": 3, "fake": 2, "old/test/real": 4, "old/test/fake": 5},
+            "old/test/fake (5), old/test/real (4); and fake (2), real (3)",
+        ),
+        (
+            {"training/real": 1, "training/fake": 1, "train/real": 2, "train/fake": 2},
+            "training/fake (1), training/real (1); and train/fake (2), train/real (2)",
+        ),
+        (
+            {"a/training_real": 1, "a/training_fake": 1, "b/training/real": 1, "b/training/fake": 1, "real": 1},
+            "b/training/fake (1), b/training/real (1); and a/training_fake (1), a/training_real (1); and real (1)",
+        ),
+    ],
+)
+def test_two_layouts_in_one_folder_are_an_error(run: Index, tmp_path: Path, folders: dict[str, int], complaint: str) -> None:
+    """None is preferred in silence."""
+    write_photos(tmp_path / "photos", folders)
+    told = f"{tmp_path}/photos: files in the folders of several layouts, of which one is expected: {complaint}"
+    assert run(tmp_path / "photos") == Outcome(1, "", f"error: {told}\n")
+
+
+def test_what_is_left_out_is_counted_and_told(own: Path, run: Index, tmp_path: Path) -> None:
+    (own / "notes").mkdir()
+    for number in range(2):
+        (own / f"notes/{number}.txt").touch()
+    (own / "real/empty.jpg").touch()
+    (own / "fake/gone.jpg").symlink_to("nowhere")
+    left_out = {"fake/gone.jpg": "a link to nothing", "real/empty.jpg": "empty file"}
+    assert run(own) == Outcome(0, summary(2, 2, elsewhere=2, rejected=left_out), "")
+
+
+@pytest.mark.parametrize("place", ["", "training", "copied/deep"])
+def test_the_drawn_sample_says_itself_that_it_is_drawn(faces: Path, run: Index, tmp_path: Path, place: str) -> None:
+    """Wherever it lies and whatever data.root is called."""
+    run(faces)
+    assert not read_json(tmp_path / "out/index.json")["is_sample"]
+    (faces / SAMPLE_MARKER).write_text("drawn")
+    root = faces
+    if place == "training":
+        root = faces / "training"
+    elif place:
+        shutil.copytree(faces, tmp_path / "archive" / place)
+        root = tmp_path / "archive"
+    outcome = run(root)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "0 files in other folders" in outcome.out
+    assert read_json(tmp_path / "out/index.json")["is_sample"]
 
 
 def test_three_bits_are_unknown_bits(faces: Path, run: Index, images: Images) -> None:
@@ -207,7 +332,7 @@ def test_what_cannot_be_used_is_listed_and_the_rest_is_unharmed(
     (real / "real_00012.jpg").write_text("a diary")
     (real / "real_00013.jpg").symlink_to(real / "nowhere.jpg")
     (real / "real_00014.jpg").symlink_to(real / "real_00014.jpg")
-    (real / "real_00015.jpg").mkdir()
+    (real / "real_00015.jpg").mkdir()  # empty: no file
     os.mkfifo(real / "real_00016.jpg")
     photo(20).save(fake / "real_00017.jpg")
     photo(21).save(real / "portrait.jpg")
@@ -216,7 +341,8 @@ def test_what_cannot_be_used_is_listed_and_the_rest_is_unharmed(
     (real / os.fsdecode(b"real_\xff.jpg")).write_bytes(jpeg)
     photo(23).save(fake / "hard_1_1111.webp", save_all=True, append_images=[photo(24)])
     (real / "real_00030.jpg").write_bytes((fake / "easy_0_0001.jpg").read_bytes())
-    assert run(faces) == Outcome(0, "", "")
+    outcome = run(faces)
+    assert (outcome.status, outcome.err) == (0, "")
     name_rule = "its name tells no label: expected one like real_00001.jpg or easy_100_1110.jpg"
     assert rejected() == {
         "training/real/real_00010.jpg": f"truncated JPEG (only {len(jpeg) // 2:,} bytes are there)",
@@ -224,7 +350,6 @@ def test_what_cannot_be_used_is_listed_and_the_rest_is_unharmed(
         "training/real/real_00012.jpg": "not a JPEG, PNG, WEBP, BMP or TIFF image",
         "training/real/real_00013.jpg": "a link to nothing",
         "training/real/real_00014.jpg": "Too many levels of symbolic links",
-        "training/real/real_00015.jpg": "a folder",
         "training/real/real_00016.jpg": "not a regular file",
         "training/fake/real_00017.jpg": "its name says real, its folder fake",
         "training/real/portrait.jpg": name_rule,
@@ -250,7 +375,7 @@ def test_every_kind_of_sound_image_is_used(own: Path, run: Index, images: Images
     Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(real / "sixteen.png")
     photo(5, 40, 20).save(real / "turned.jpg", exif=exif)
     photo(6).save(real / "a png.jpg", "PNG")
-    assert run(own) == Outcome(0, "", "")
+    assert run(own) == Outcome(0, summary(9, 2), "")
     assert rejected() == {}
     assert len(images()) == 4 + 7
     assert (images()["real/turned.jpg"].width, images()["real/turned.jpg"].height) == (20, 40)
@@ -263,7 +388,8 @@ def test_too_many_rejected_is_an_error_that_says_why(faces: Path, run: Index, re
     shutil.rmtree(tmp_path / "out")
     listed = "; ".join(f"training/real/real_{number:05}.jpg: empty file" for number in range(10, 13))
     complaint = f"{faces}: 5 files cannot be used, more than index.max_rejected (4): {listed}"
-    assert run(faces, max_rejected=4) == Outcome(1, "", f"error: {complaint} (all in {tmp_path}/out/rejected.csv)\n")
+    outcome = run(faces, max_rejected=4)
+    assert (outcome.status, outcome.err) == (1, f"error: {complaint} (all in {tmp_path}/out/rejected.csv)\n")
     assert len(rejected()) == 5
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["rejected.csv"]
 
@@ -271,9 +397,9 @@ def test_too_many_rejected_is_an_error_that_says_why(faces: Path, run: Index, re
 def test_a_class_without_images_is_an_error(own: Path, run: Index) -> None:
     shutil.rmtree(own / "fake")
     complaint = f"error: {own}: no fake image that can be used: expected some of each class\n"
-    assert run(own) == Outcome(1, "", complaint)
+    assert run(own) == Outcome(1, summary(2, 0), complaint)
     (own / "fake").mkdir()
-    assert run(own) == Outcome(1, "", complaint)
+    assert run(own) == Outcome(1, summary(2, 0), complaint)
     (own / "fake/a.jpg").write_bytes(b"")
     assert run(own).err.startswith(complaint.strip() + ". fake/a.jpg: empty file (all in ")
 
@@ -289,55 +415,39 @@ def test_an_unknown_layout_names_those_known(run: Index, tmp_path: Path, folders
         1,
         "",
         f"error: {root}: no images in the folders of a known layout: expected training/real training/fake test/real test/fake, "
-        "or training_real training_fake, or real fake\n",
+        "or training_real training_fake, or train/real train/fake valid/real valid/fake test/real test/fake, or real fake\n",
     )
-
-
-def test_a_missing_folder_is_one_line(run: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = tmp_path / "absent"
-    assert run(absent) == Outcome(1, "", f"error: {absent}: no such folder: data.root should name a folder of photos\n")
-    monkeypatch.chdir(tmp_path)
-    assert run(Path("data/sample")) == Outcome(1, "", "error: data/sample: no such folder: `dvc repro` draws it\n")
 
 
 @pytest.mark.parametrize(
     ("target", "reason"),
-    [("fake", "Too many levels of symbolic links"), ("nowhere", "No such file or directory"), ("file", "Not a directory")],
+    [
+        ("fake", "Too many levels of symbolic links"),
+        ("nowhere", "a link to nothing"),
+        (".", "a link to a folder that it lies in"),
+        ("notes.txt", "not a JPEG, PNG, WEBP, BMP or TIFF image"),
+    ],
 )
-def test_a_folder_that_cannot_be_listed_is_an_error(own: Path, run: Index, target: str, reason: str) -> None:
+def test_what_stands_in_the_place_of_a_labels_folder_is_told(own: Path, run: Index, target: str, reason: str) -> None:
     shutil.rmtree(own / "fake")
-    (own / "file").write_bytes(b"")
+    (own / "notes.txt").write_text("a diary")
     (own / "fake").symlink_to(own / target)
-    assert run(own) == Outcome(1, "", f"error: {own}/fake: {reason}\n")
+    outcome = run(own)
+    assert outcome.status == 1
+    assert outcome.err.startswith(
+        f"error: {own}: no fake image that can be used: expected some of each class. fake: {reason} ("
+    )
 
 
-@contextmanager
-def without_privileges() -> Iterator[None]:
-    """Root may read everything: be nobody for a while."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def test_what_may_not_be_read(run: Index, rejected: Rejected, tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        write_photos(root, {"real": 2, "fake": 2})
-        root.chmod(0o755)
-        (root / "real/real_00001.jpg").chmod(0)
-        tmp_path.chmod(0o777)
-        with without_privileges():
-            record = index.examine(index.Candidate("real/real_00001.jpg", 0, "", any_name=True), root)
-        assert record == RejectedRecord("real/real_00001.jpg", "Permission denied")
-        (root / "fake").chmod(0)
-        with without_privileges(), pytest.raises(PermissionError, match="fake"):
-            index.find_candidates(root)
-        (root / "fake").chmod(0o755)
+def test_a_photo_that_changes_while_it_is_indexed_is_an_error(own: Path, run: Index, command: Command, tmp_path: Path) -> None:
+    run(own)
+    photo(9).save(own / "real/real_00001.jpg")
+    out = tmp_path / "again"
+    paths = ("--images", out / "images.csv", "--rejected", out / "rejected.csv", "--metrics", out / "index.json")
+    outcome = command(index, "--listing", tmp_path / "listing.csv", *paths, "--params", tmp_path / "params.yaml")
+    complaint = f"{own}/real/real_00001.jpg: changed since it was indexed: `dvc repro` indexes it again"
+    assert outcome == Outcome(1, "", f"error: {complaint}\n")
+    assert not out.exists()
 
 
 def test_a_photo_costs_two_kilobytes_of_memory_at_most(tmp_path: Path) -> None:
@@ -349,7 +459,10 @@ def test_a_photo_costs_two_kilobytes_of_memory_at_most(tmp_path: Path) -> None:
             for number in range(count // 2):
                 os.link(root / folder / first, root / folder / f"photo {number}.jpg")
         write_params(tmp_path / "params.yaml", {"data": {"root": str(root)}, "index": {"max_rejected": 0}})
-        paths = ("--images", tmp_path / "images", "--rejected", tmp_path / "rejected", "--metrics", tmp_path / "metrics")
+        listing = tmp_path / "listing.csv"
+        write_rows(listing, FileRecord, scan.list_files(root, {})[0])
+        outs = ("--images", tmp_path / "images", "--rejected", tmp_path / "rejected", "--metrics", tmp_path / "metrics")
+        paths = ("--listing", listing, *outs)
         peaks_mib.append(measured("stages.index", "main", *paths, "--params", tmp_path / "params.yaml")["peak_mib"])
     assert (peaks_mib[1] - peaks_mib[0]) * 2**20 < 2_048 * 25_000
 

@@ -14,8 +14,10 @@ from bench.child import measured
 from fakeface.core.files import read_json, read_rows, write_rows
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord
 from fakeface.params import RelateParams
-from fakeface.relations.features import Features, features_of
-from fakeface.relations.matching import shared_points
+from fakeface.relations import shortlist
+from fakeface.relations.cache import open_cache
+from fakeface.relations.features import Features, detect_features
+from fakeface.relations.matching import count_shared_points
 from stages import relate
 from tests.conftest import Command, Outcome, write_params
 from tests.relations.test_features import pasted, textured
@@ -59,7 +61,7 @@ def run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Re
 
     def run(root: Path, out: str = "out", **changes: object) -> Outcome:
         params = tmp_path / "params.yaml"
-        write_params(params, {"relate": SECTION | changes})
+        write_params(params, {"data": {"root": str(root)}, "relate": SECTION | changes})
         if not (tmp_path / "images.csv").exists():
             write_index(root, tmp_path / "images.csv")
         paths = (
@@ -70,7 +72,7 @@ def run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Re
             "--metrics",
             tmp_path / out / "relate.json",
         )
-        return command(relate, root, *paths, "--params", params)
+        return command(relate, *paths, "--params", params)
 
     return run
 
@@ -129,16 +131,16 @@ def test_every_image_is_a_row_and_its_group_is_a_content(root: Path, run: Relate
         assert row.group == min(digest[other.path] for other in rows if other.group == row.group)
 
 
-def test_order_names_memory_and_cores_change_nothing(
+def test_order_names_cache_and_cores_change_nothing(
     root: Path, run: Relate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(root, "first")
-    run(root, "remembered")
-    assert tables(tmp_path / "remembered") == tables(tmp_path / "first")
+    run(root, "cached")
+    assert tables(tmp_path / "cached") == tables(tmp_path / "first")
     shutil.rmtree(tmp_path / "checkout")
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    run(root, "forgotten")
-    assert tables(tmp_path / "forgotten") == tables(tmp_path / "first")
+    run(root, "without_cache")
+    assert tables(tmp_path / "without_cache") == tables(tmp_path / "first")
 
     shutil.rmtree(tmp_path / "checkout")
     records = read_rows(tmp_path / "images.csv", ImageRecord)
@@ -154,20 +156,20 @@ def test_order_names_memory_and_cores_change_nothing(
         assert row.group == by_name[was[row.path]]
 
 
-def test_only_what_is_new_is_looked_at(root: Path, run: Relate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_is_new_is_computed(root: Path, run: Relate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     described: list[object] = []
     compared: list[object] = []
 
     def describe(*args: Any) -> Features:
         described.append(args)
-        return features_of(*args)
+        return detect_features(*args)
 
     def compare(*args: Any) -> int:
         compared.append(args)
-        return shared_points(*args)
+        return count_shared_points(*args)
 
-    monkeypatch.setattr(relate, "features_of", describe)
-    monkeypatch.setattr(relate, "shared_points", compare)
+    monkeypatch.setattr(relate, "detect_features", describe)
+    monkeypatch.setattr(relate, "count_shared_points", compare)
     run(root)
     assert len(described) == 9  # of ten files two have the same bytes
     first = len(compared)
@@ -187,7 +189,7 @@ def test_only_what_is_new_is_looked_at(root: Path, run: Relate, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"sha256_a,sha256_b\n1,2\n", b"\xff\0\xfe"])
-def test_a_damaged_memory_is_no_memory(root: Path, run: Relate, tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_cache_is_no_cache(root: Path, run: Relate, tmp_path: Path, damage: bytes) -> None:
     run(root, "first")
     for path in (tmp_path / "checkout/.cache/relate").glob("*/*"):
         path.write_bytes(damage)
@@ -206,10 +208,10 @@ def test_an_interrupted_run_leaves_nothing_half(
         if len(done) == 4:
             raise KeyboardInterrupt
         done.append(1)
-        return features_of(*args)
+        return detect_features(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(relate, "features_of", stopped)
+        patch.setattr(relate, "detect_features", stopped)
         assert run(root, "out").status == 130
     assert not (tmp_path / "out").exists()
     assert {path.suffix for path in (tmp_path / "checkout").rglob("*") if path.is_file()} == {".npz"}
@@ -218,29 +220,53 @@ def test_an_interrupted_run_leaves_nothing_half(
     assert tables(tmp_path / "out") == tables(tmp_path / "whole")
 
 
-def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
-    """What was found out about each image is remembered here, so that the photos themselves are not needed."""
+def relate_in_small_buckets(argv: list[str]) -> None:
+    """The stage with working memory for a few images at a time, so that growth is what is kept of all."""
+    shortlist.BUCKET = 512
+    relate.main(argv)
+
+
+def test_memory_grows_by_features_and_a_small_row_per_image(tmp_path: Path) -> None:
+    """Each image's features are cached here, so that the photos themselves are not needed."""
     params, rows = tmp_path / "params.yaml", tmp_path / "images.csv"
-    write_params(params, {"relate": SECTION})
+    write_params(params, {"data": {"root": str(tmp_path)}, "relate": SECTION})
+    settings = RelateParams(**SECTION)
     rng = np.random.default_rng(0)
-    peaks = []
-    for count in (200, 800):
+    counts, keypoints = (1000, 4000), 40
+    feature_bytes, search_bytes, row_bytes = 136 * keypoints * 9 / 8, 64 * keypoints, 2048  # an eighth is room to grow
+    peaks: list[float] = []
+    for count in counts:
+        shared = rng.gamma(0.5, 60, (count, 128))
         checkout = tmp_path / str(count)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DVC_ROOT", str(checkout))
-            remembered = relate.remembered_folder(RelateParams(**SECTION))
-        remembered.mkdir(parents=True)
-        digests = [sha256(bytes([number // 256, number % 256])).hexdigest() for number in range(count)]
+        cache = open_cache(checkout / ".cache/relate", (settings.image_px, settings.keypoints, settings.max_scale))
+        digests = [sha256(str(number).encode()).hexdigest() for number in range(count)]
         for digest in digests:
-            descriptors = np.minimum(rng.gamma(0.5, 60, (150, 128)), 255).astype(np.uint8)
-            points = np.zeros((150, 2), np.float32)
-            np.savez(remembered / f"{digest}.npz", pixels=digest, points=points, descriptors=descriptors)
+            descriptors = rng.gamma(0.5, 60, (keypoints, 128))
+            descriptors[:5] = shared[rng.integers(0, count, 5)] + rng.normal(size=128)
+            of_image = Features(np.zeros((keypoints, 2), np.float32), np.clip(descriptors, 0, 255).astype(np.uint8))
+            cache.store_features(digest, digest, of_image)
         bits = (None,) * 4
         images = [ImageRecord(f"{digest}.png", digest, 0, "", *bits, 64, 64, 99, None, "") for digest in digests]
         write_rows(rows, ImageRecord, images)
         paths = ("--images", rows, "--relations", checkout, "--metrics", checkout / "relate.json", "--params", params)
-        peaks.append(measured("stages.relate", "main", tmp_path, *paths, DVC_ROOT=str(checkout))["peak_mib"])
-    assert peaks[1] <= 1.2 * peaks[0]
+        measures = measured("tests.stages.test_relate", "relate_in_small_buckets", *paths, DVC_ROOT=str(checkout))
+        peaks.append(2**20 * measures["peak_mib"])
+    per_image = (peaks[1] - peaks[0]) / (counts[1] - counts[0])
+    assert per_image <= feature_bytes + search_bytes + row_bytes
+
+
+def test_caches_of_earlier_settings_are_deleted_when_unused(root: Path, run: Relate, tmp_path: Path) -> None:
+    caches = tmp_path / "checkout/.cache/relate"
+    for image_px in (300, 320, 340):
+        assert run(root, image_px=image_px) == Outcome(0, "", "")
+    assert len(list(caches.iterdir())) == 3
+    (oldest,) = (
+        path for path in caches.iterdir() if all(path.stat().st_mtime <= one.stat().st_mtime for one in caches.iterdir())
+    )
+    deleted = f"{caches}: deleted unused caches of earlier settings: {oldest.name}\n"
+    assert run(root, image_px=360) == Outcome(0, "", deleted)
+    assert len(list(caches.iterdir())) == 3
+    assert not oldest.exists()
 
 
 def test_photos_without_a_feature_are_related_to_none(run: Relate, tmp_path: Path) -> None:

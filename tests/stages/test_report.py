@@ -12,11 +12,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from fakeface import tracking
 from fakeface.core.files import read_json, read_rows, write_json
 from fakeface.core.records import FAKE, OBJECTIVE_NAMES, REAL, PairRecord, PredictionRecord, SplitRecord
 from fakeface.reporting.pages import bounds, score
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES, read_scores
+from fakeface.tracking import runs
 from stages import report
 from tests.conftest import Command, Outcome
 from tests.reported import COMMIT, Results, images, write_photos_of, write_results
@@ -85,7 +85,7 @@ class Reporter:
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reporter]:
     reporter = Reporter(tmp_path_factory.mktemp("reports"), [])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking, "publish_evaluation", lambda *arguments: reporter.published.append(arguments))
+        patch.setattr(runs, "publish_evaluation", lambda *arguments: reporter.published.append(arguments))
         yield reporter
 
 
@@ -95,10 +95,10 @@ def sample(reported: Reporter) -> Results:
     return reported("sample")
 
 
-def set_params(results: Results, changes: Mapping[str, Any]) -> None:
+def set_params(results: Results, changes: Mapping[str, Any], section: str = "report") -> None:
     path = results.root / "params.yaml"
     params = yaml.safe_load(path.read_text())
-    params["report"] |= dict(changes)
+    params[section] |= dict(changes)
     path.write_text(yaml.safe_dump(params, sort_keys=False))
 
 
@@ -208,6 +208,14 @@ def test_any_file_name_is_only_a_name(reported: Reporter) -> None:
         assert name.replace("/", "∕") in page.text
 
 
+def test_a_name_does_not_turn_the_text_around_it(reported: Reporter) -> None:
+    """Shown from right to left, as U+202E asks for, this one would end in .jpg."""
+    rows = [replace(row, path=f"{row.path}\u202egpj.exe") for row in images()]
+    results = reported("turned", rows, skill=-3.0, params={"mistakes": 1, "thumbnails": False})
+    assert r"\u202egpj.exe" in results.page
+    assert "\u202e" not in results.page
+
+
 def test_photos_are_shown_only_where_a_parameter_says_so(reported: Reporter) -> None:
     with_photos = Page(reported("with", params={"thumbnails": True, "mistakes": 3}, skill=0.0).page)
     thumbnails = [value for value in with_photos.values("src") if value.startswith("data:image/jpeg;base64,")]
@@ -248,6 +256,16 @@ def test_so_many_mistakes_are_listed(reported: Reporter, count: int) -> None:
     assert len(listed) == sum(min(count, len(paths)) for paths in wrong.values())
     assert set(listed) <= {path for paths in wrong.values() for path in paths}
     assert ("report.mistakes is 0" in text) == (count == 0)
+
+
+def test_no_credential_is_in_the_page_or_the_card(reported: Reporter) -> None:
+    results = reported("secret")
+    set_params(results, {"weights": "https://me:geheim77@host/w"}, "model")
+    report.main(results.arguments())
+    for name in ("metrics/report.html", "docs/model-card.md"):
+        text = (results.root / name).read_text()
+        assert "geheim77" not in text
+        assert "https://***@host/w" in text
 
 
 def test_scores_and_files_are_published_to_both_runs(reported: Reporter, sample: Results) -> None:

@@ -14,8 +14,8 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from fakeface import tracking
 from fakeface.core.records import PairRecord
+from fakeface.tracking import runs
 from stages import report
 from tests.reported import Results, images, write_photos_of, write_results
 
@@ -72,7 +72,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     results = write_results(root, rows, pairs=pairs, skill=0.3)
     write_photos_of(root, rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking, "publish_evaluation", lambda *_: None)
+        patch.setattr(runs, "publish_evaluation", lambda *_: None)
         report.main(results.arguments())
     return results
 

@@ -2,10 +2,14 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +17,17 @@ from PIL import Image
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import sha256_of
+from fakeface.core.records import SAMPLE_MARKER
 from fakeface.params import SampleParams
 from stages import sample
-from stages.sample import Paths, PhotoSpec, photo_of, photo_specs, run
+from stages.sample import Paths, PhotoSpec, is_used, photo_of, photo_specs, run
 from tests.conftest import ROOT, write_params
 from tests.processors import OLDEST, PROCESSORS, needs_wide_instructions
 
 SMALL = SampleParams(seed=3, image_px=64, training_real=3, training_fake=5, test_real=2, test_fake=3)
 LARGE = SampleParams(seed=0, image_px=160, training_real=50, training_fake=50, test_real=20, test_fake=45)
+TWO_DOZEN: dict[str, Any] = {"image_px": 160, "training_real": 9, "training_fake": 9}
+Drawn = subprocess.CompletedProcess[str]
 NAME = re.compile(r"(training|test)/(real/real_\d{5}|fake/(easy|mid|hard)_[1-9]\d*_(?!0000)[01]{4})\.jpg")
 
 
@@ -92,7 +99,7 @@ def test_only_the_named_parts_come_from_the_donor() -> None:
         assert not changed[base.parts[part] < -1].any()
 
 
-def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def command(*arguments: object, **environment: str) -> Drawn:
     return subprocess.run(
         [sys.executable, "-m", "stages.sample", *map(str, arguments)],
         cwd=ROOT,
@@ -103,40 +110,69 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
     )
 
 
-def write_sample_params(path: Path, **changes: object) -> None:
-    write_params(path, {"sample": vars(SMALL) | changes})
+def draw(folder: Path, root: object = None, environment: Mapping[str, str] = MappingProxyType({}), **changes: object) -> Drawn:
+    """What `python -m stages.sample` makes of folder/sample, where data.root is that or another one."""
+    values = {"data": {"root": str(root or folder / "sample")}, "sample": vars(SMALL) | changes}
+    write_params(folder / "params.yaml", values)
+    return command("--sample", folder / "sample", "--params", folder / "params.yaml", **environment)
 
 
 @pytest.fixture(scope="module")
-def two_dozen(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """Parameters of a sample of photos as large as the project's, and the hashes of its files as they come here."""
+def two_dozen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Hashes of photos as large as the project's, as they come here."""
     folder = tmp_path_factory.mktemp("two_dozen")
-    write_sample_params(folder / "params.yaml", image_px=160, training_real=9, training_fake=9)
-    done = command("--sample", folder / "sample", "--params", folder / "params.yaml")
+    done = draw(folder, **TWO_DOZEN)
     assert done.returncode == 0, done.stderr
-    return folder / "params.yaml", hashes(folder / "sample")
+    return hashes(folder / "sample")
 
 
 @needs_wide_instructions
-@pytest.mark.parametrize("environment", [*PROCESSORS.values(), OLDEST], ids=[*PROCESSORS, "all"])
-def test_the_same_bytes_whatever_the_processor(
-    two_dozen: tuple[Path, dict[str, str]], environment: dict[str, str], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    "environment",
+    [PROCESSORS["numpy"], PROCESSORS["libm"], PROCESSORS["libjpeg"], OLDEST],
+    ids=["numpy", "libm", "libjpeg", "all"],
+)
+def test_the_same_bytes_whatever_the_processor(two_dozen: dict[str, str], environment: dict[str, str], tmp_path: Path) -> None:
     """That each environment takes effect is a test of tests/test_same_everywhere.py."""
-    params, ours = two_dozen
-    done = command("--sample", tmp_path / "sample", "--params", params, **environment)
+    done = draw(tmp_path, environment=environment, **TWO_DOZEN)
     assert done.returncode == 0, done.stderr
-    assert len(ours) == 23
-    assert hashes(tmp_path / "sample") == ours
+    assert len(two_dozen) == 23
+    assert hashes(tmp_path / "sample") == two_dozen
 
 
 def test_a_wrong_parameter_is_named(tmp_path: Path) -> None:
-    params = tmp_path / "params.yaml"
-    write_sample_params(params, test_real="many")
-    done = command("--sample", tmp_path / "sample", "--params", params)
+    done = draw(tmp_path, test_real="many")
     assert done.returncode == 2
-    assert done.stderr == f"error: {params}: sample.test_real: 'many': should be a valid integer\n"
+    assert done.stderr == f"error: {tmp_path}/params.yaml: sample.test_real: 'many': should be a valid integer\n"
     assert not (tmp_path / "sample").exists()
+
+
+@pytest.mark.parametrize("root", ["data/sample", "./data/../data/sample/", "$PWD/data/sample", "link", "data/sample/training"])
+def test_the_sample_is_the_sample_however_it_is_spelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    (tmp_path / "link").symlink_to("data/sample")
+    monkeypatch.chdir(tmp_path)
+    assert is_used(Path("data/sample"), Path(root.replace("$PWD", str(tmp_path))))
+    assert not is_used(Path("data/sample"), Path("data"))
+
+
+def test_a_temporary_copy_draws_what_the_checkout_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC takes what ran in one with the same parameters for what would run in the other."""
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert is_used(Path("data/sample"), tmp_path / "data/sample")
+    assert is_used(Path("data/sample"), Path("data/sample"))
+
+
+def test_it_is_drawn_where_it_is_used_alone_and_says_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    assert draw(tmp_path, root=tmp_path / "photos").returncode == 0
+    assert [path.name for path in (tmp_path / "sample").iterdir()] == ["NOT-DRAWN.txt"]
+    shutil.rmtree(tmp_path / "sample")
+    assert draw(tmp_path).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "sample").iterdir()) == [SAMPLE_MARKER, "test", "training"]
+    assert "drawn" in (tmp_path / "sample" / SAMPLE_MARKER).read_text()
+    assert list((tmp_path / "photos").iterdir()) == []
 
 
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:

@@ -221,29 +221,41 @@ def test_another_seed_is_another_split() -> None:
 
 
 @pytest.mark.parametrize(
-    ("subset", "counts", "groups", "complaint"),
+    ("subset", "counts", "complaint"),
     [
-        ("training", (4, 8, 8, 8), by_bytes, "split.test_count: 5: only 4 of 4 real images can be taken for the test side"),
-        ("training", (9, 9, 4, 9), by_bytes, "split.test_count: 5: only 4 of 4 mid fake images can be taken for the test side"),
-        ("training", (9, 9, 0, 9), by_bytes, "split.test_count: 5: only 0 of 0 mid fake images can be taken for the test side"),
-        (
-            "training",
-            (30, 0, 30, 0),
-            lambda rows: [str(number // 2) for number in range(len(rows))],
-            "split.test_count: 5: only 4 of 30 real images can be taken for the test side",
-        ),
-        ("training", (5, 9, 9, 9), by_bytes, "split: 5 real images leave the side train without one: expected one at least"),
-        ("", (2, 9, 9, 9), by_bytes, "split: 2 real images leave the side test without one: expected one at least"),
-        ("", (9, 1, 0, 0), by_bytes, "split: 1 fake images leave the side train without one: expected one at least"),
+        ("training", (4, 8, 8, 8), "split.test_count: 5: only 4 of 4 real images can be taken for the test side"),
+        ("training", (9, 9, 4, 9), "split.test_count: 5: only 4 of 4 mid fake images can be taken for the test side"),
+        ("training", (9, 9, 0, 9), "split.test_count: 5: only 0 of 0 mid fake images can be taken for the test side"),
+        ("training", (5, 9, 9, 9), "split: 5 real images leave the side train without one: expected one at least"),
+        ("", (2, 9, 9, 9), "split: 2 real images leave the side test without one: expected one at least"),
+        ("", (9, 1, 0, 0), "split: 1 fake images leave the side train without one: expected one at least"),
     ],
 )
-def test_too_few_images_are_an_error(
-    subset: str, counts: Sequence[int], groups: Callable[[Sequence[ImageRecord]], list[str]], complaint: str
-) -> None:
+def test_too_few_images_are_an_error(subset: str, counts: Sequence[int], complaint: str) -> None:
     rows = records(subset, counts)
     with pytest.raises(FakefaceError) as caught:
-        sides(rows, groups(rows), PARAMS)
+        sides(rows, by_bytes(rows), PARAMS)
     assert str(caught.value) == complaint
+
+
+@pytest.mark.parametrize(
+    ("subset", "group_size", "cause"),
+    [
+        ("", 28, "all of them are one group of related images (20000.jpg, 20001.jpg, 20002.jpg, ...)"),
+        ("training", 28, "all of them are one group of related images (0.jpg, 1.jpg, 2.jpg, ...)"),
+        ("training", 10, "the largest of their 2 groups of related images has 10 (0.jpg, 1.jpg, 2.jpg, ...)"),
+        ("training", 2, "the largest of their 7 groups of related images has 2 (0.jpg, 1.jpg)"),
+    ],
+)
+def test_where_too_few_are_unrelated_the_error_says_so(subset: str, group_size: int, cause: str) -> None:
+    """28 photos are enough, but not where they are near-copies of each other."""
+    rows = records(subset, [14, 0, 14, 0])
+    groups = [f"{number // group_size}" for number in range(28)]
+    with pytest.raises(FakefaceError) as caught:
+        sides(rows, groups, PARAMS)
+    advice = "and a group stays on one side: add photos unrelated to these, or let split.by be image"
+    assert str(caught.value).endswith(f"; {cause}, {advice}")
+    assert sides(rows, groups, replace(PARAMS, by="image"))
 
 
 @pytest.fixture

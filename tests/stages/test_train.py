@@ -10,7 +10,7 @@ from tests.architecture import STAGES
 from tests.conftest import ROOT
 from tests.training.tiny import CPU, EVAL_PX, RECIPE, TRAIN_PX, packed_side, with_train
 
-NOT_DECISIVE = {"fakeface/detector.py", "fakeface/tracking.py"}
+NOT_DECISIVE = {"fakeface/detector.py", "fakeface/photos", "fakeface/tracking"}
 """Code that a training imports, but that does not decide its result."""
 
 
@@ -31,7 +31,7 @@ def copy(tmp_path: Path) -> Path:
         ("fakeface/training/fit.py", True),
         ("fakeface/training/losses.py", True),
         ("fakeface/__init__.py", False),
-        ("fakeface/tracking.py", False),
+        ("fakeface/tracking/runs.py", False),
         ("fakeface/detector.py", False),
         ("fakeface/photos/images.py", False),
         ("fakeface/reporting/__init__.py", False),

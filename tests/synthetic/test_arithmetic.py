@@ -69,9 +69,9 @@ def test_a_bell_is_an_exponential() -> None:
 @pytest.mark.parametrize("exponent", [0.453125, 0.75, 1.125, 1.5, 2.1875, 2.625, 4, 24])
 def test_powers(exponent: float) -> None:
     numbers = np.linspace(0, 2, 501, dtype=np.float32)
-    kept = numbers.copy()
+    unchanged = numbers.copy()
     np.testing.assert_allclose(power(numbers, exponent), numbers.astype(np.float64) ** exponent, rtol=1e-5, atol=1e-30)
-    np.testing.assert_array_equal(numbers, kept)
+    np.testing.assert_array_equal(numbers, unchanged)
 
 
 def test_sines() -> None:

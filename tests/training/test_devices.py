@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from fakeface.core.errors import ParamsError
+from fakeface.params import DeviceName, Precision
 from fakeface.training import devices
-from fakeface.training.devices import Device, DeviceName, Precision, cpu_name, device_tags, peak_memory, select_device
+from fakeface.training.devices import Device, cpu_name, device_tags, peak_memory, select_device
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
