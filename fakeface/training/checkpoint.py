@@ -1,11 +1,12 @@
 """Checkpoints of interrupted trainings, outside DVC's outs: DVC deletes those before it runs a stage."""
 
 import hashlib
+import itertools
 import json
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ STATE_FILES = "[0-9]*.pt"
 LOCK_TIMEOUT_S = 1.0
 """Longer than another process holds the lock to prune; one that trains holds it for as long as that takes."""
 MAX_INTERRUPTED = 3
+MAX_BYTES = 2**30
+"""Of a stage's interrupted trainings together; the latest one is kept whatever its size."""
 MAX_AGE_DAYS = 7
 SECONDS_PER_DAY = 24 * 60 * 60
 
@@ -100,25 +103,32 @@ def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Checkpoints]
         return
     try:
         (folder / name).mkdir(exist_ok=True)
+        for half_written in (folder / name).glob(".*.tmp"):  # by a process that was killed as it saved
+            half_written.unlink()
         yield Checkpoints(folder / name)
     finally:
         lock.release()
 
 
 def prune(folder: Path, in_use: str) -> None:
-    """Remove what trainings interrupted more than MAX_AGE_DAYS ago, or before the MAX_INTERRUPTED latest ones, have left.
+    """Remove what interrupted trainings have left, but of the latest ones MAX_INTERRUPTED, MAX_BYTES, for MAX_AGE_DAYS.
 
     `folder` holds a folder per training, and beside it its lock. The training `in_use` stays, and each whose lock is held.
     """
-    interrupted = sorted((path for path in folder.iterdir() if path.is_dir() and path.name != in_use), key=_saved_at)
+    others = [path for path in folder.iterdir() if path.is_dir() and path.name != in_use]
+    latest_first = sorted(others, key=_saved_at, reverse=True)
     oldest = time.time() - MAX_AGE_DAYS * SECONDS_PER_DAY
-    surplus = interrupted[:-MAX_INTERRUPTED]
-    sizes = [_remove(path) for path in interrupted if path in surplus or _saved_at(path) < oldest]
+    so_far = itertools.accumulate(map(_size, latest_first))
+    sizes = [
+        _remove(path)
+        for place, (path, total) in enumerate(zip(latest_first, so_far, strict=True))
+        if place >= MAX_INTERRUPTED or (place > 0 and total > MAX_BYTES) or _saved_at(path) < oldest
+    ]
     removed = [size for size in sizes if size is not None]
     if removed:
         tell(
             f"{folder}: removed checkpoints of {len(removed)} interrupted trainings, {sum(removed) / BYTES_PER_MIB:.1f} MiB; "
-            f"the latest {MAX_INTERRUPTED} are kept for {MAX_AGE_DAYS} days"
+            f"the latest {MAX_INTERRUPTED} are kept for {MAX_AGE_DAYS} days, or as many as take {MAX_BYTES / 2**30:g} GiB"
         )
     for lock in folder.glob("*.lock"):
         if lock.stem != in_use and not lock.with_suffix("").exists():
@@ -133,12 +143,19 @@ def _saved_at(folder: Path) -> float:
         return 0.0
 
 
+def _size(folder: Path) -> int:
+    """The bytes in it; 0 if another process has just removed it."""
+    with suppress(FileNotFoundError):
+        return sum(path.stat().st_size for path in folder.iterdir())
+    return 0
+
+
 def _remove(folder: Path) -> int | None:
     """Remove a training's folder and its lock; the bytes that were in it, None if another process holds it."""
     lock = folder.with_suffix(".lock")
     try:
         with FileLock(lock, blocking=False):
-            size = sum(path.stat().st_size for path in folder.glob("*"))
+            size = _size(folder)
             shutil.rmtree(folder, ignore_errors=True)
             lock.unlink()  # while it is held: who waits for it notices, and locks a new file
             return size

@@ -210,11 +210,12 @@ def held_by_another_process(root: Path, name: str) -> Iterator[None]:
         process.stdin.close()
 
 
-def interrupt(root: Path, name: str, days_ago: float, stage: str = "train_ce") -> None:
+def interrupt(root: Path, name: str, days_ago: float, stage: str = "train_ce", size: int = 2**19) -> None:
     """Leave what a training that was interrupted so long ago leaves: a checkpoint and an unlocked lock."""
     folder = root / ".resume" / stage / name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "1.pt").write_bytes(b"x" * 2**19)
+    with (folder / "1.pt").open("wb") as file:
+        file.truncate(size)
     folder.with_suffix(".lock").touch()
     saved_at = time.time() - days_ago * SECONDS_PER_DAY
     os.utime(folder, (saved_at, saved_at))
@@ -236,7 +237,7 @@ def test_trainings_interrupted_long_ago_are_pruned(tmp_path: Path, capsys: pytes
     assert (tmp_path / ".resume/train_ce/own/1.pt").exists()
     (line,) = capsys.readouterr().err.splitlines()
     expected = f"{tmp_path}/.resume/train_ce: removed checkpoints of 2 interrupted trainings, 1.0 MiB; "
-    assert line == expected + "the latest 3 are kept for 7 days"
+    assert line == expected + "the latest 3 are kept for 7 days, or as many as take 1 GiB"
 
 
 def test_of_recent_interrupted_trainings_the_latest_are_kept(tmp_path: Path) -> None:
@@ -246,6 +247,42 @@ def test_of_recent_interrupted_trainings_the_latest_are_kept(tmp_path: Path) -> 
         folders = [name for name in left(tmp_path) if "." not in name]
     assert folders == ["1", "2", "3", "own"]
     assert len(folders) == MAX_INTERRUPTED + 1
+
+
+@pytest.mark.parametrize(
+    ("sizes_mib", "kept"),
+    [
+        ([300, 300, 300], ["1", "2", "3"]),
+        ([600, 300, 300], ["1", "2"]),
+        ([300, 900, 10], ["1"]),
+        ([2000, 1, 1], ["1"]),
+        ([1, 2000, 1], ["1"]),
+    ],
+)
+def test_large_checkpoints_are_kept_up_to_a_size_and_the_latest_always(
+    tmp_path: Path, sizes_mib: list[int], kept: list[str]
+) -> None:
+    for days_ago, mib in enumerate(sizes_mib, 1):
+        interrupt(tmp_path, f"{days_ago}", days_ago, size=mib * 2**20)
+    with open_checkpoints(tmp_path, "train_ce", "own"):
+        assert [name for name in left(tmp_path) if "." not in name] == [*kept, "own"]
+
+
+def test_what_a_process_killed_as_it_saved_has_left_is_removed(tmp_path: Path) -> None:
+    with open_checkpoints(tmp_path, "train_ce", "own") as checkpoints:
+        save(checkpoints, 1, 1)
+    (tmp_path / ".resume/train_ce/own/.2.pt.4711.tmp").write_bytes(b"half")
+    with open_checkpoints(tmp_path, "train_ce", "own") as checkpoints:
+        assert [path.name for path in (tmp_path / ".resume/train_ce/own").iterdir()] == ["1.pt"]
+        assert saved(checkpoints) == (1, 1.0)
+
+
+def test_a_clock_set_back_prunes_nothing_that_is_recent(tmp_path: Path) -> None:
+    """Checkpoints then come from the future."""
+    for days_ago in (-400, -1, 1):
+        interrupt(tmp_path, f"{days_ago}", days_ago)
+    with open_checkpoints(tmp_path, "train_ce", "own"):
+        assert [name for name in left(tmp_path) if "." not in name] == ["-1", "-400", "1", "own"]
 
 
 def test_with_nothing_to_prune_nothing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
