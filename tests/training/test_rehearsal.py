@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from fakeface.core.errors import ParamsError
-from fakeface.params import ModelParams
+from fakeface.params import ModelParams, Precision
 from fakeface.training import rehearsal
-from fakeface.training.devices import Device, Precision, select_device
+from fakeface.training.devices import Device, select_device
 from fakeface.training.network import copy_weights, new_classifier
 from fakeface.training.recipe import Recipe
 from fakeface.training.rehearsal import rehearse
@@ -75,7 +75,7 @@ class Layer(nn.Module):
     ("function", "complaint"),
     [
         (lambda logits: logits + torch.ones(int(logits.shape[0]), 1), "cannot be exported for images of that side"),
-        (lambda logits: logits * (1 if torch.jit.is_tracing() else 2), "exported, its logits of 1 images differ by"),
+        (lambda logits: logits * (1 if torch.onnx.is_in_onnx_export() else 2), "exported, its logits of 1 images differ by"),
         (lambda logits: logits[:, :1], "its output is (2, 1); expected (2, 2), images and classes"),
         (lambda logits: {"out": logits}, "its output is dict; expected (2, 2), images and classes"),
         (lambda logits: logits.detach(), "augment.crop_px: 16: shufflenet_v2_x0_5 takes no images of that side"),
