@@ -24,7 +24,11 @@ TINY: dict[str, dict[str, Any]] = {
 
 def environment(**changes: str) -> dict[str, str]:
     """As after `. .venv/bin/activate`, for one thread, a user that Git knows, and no experiment around it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "PYTEST"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DVC_", "MLFLOW_", "PYTEST", "MAKE", "MFLAGS"))
+    }
     user = {f"GIT_{role}_{key}": f"{key}@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     return kept | user | {"PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"} | changes

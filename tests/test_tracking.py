@@ -216,7 +216,7 @@ def test_two_first_runs_at_once_share_a_store_that_does_not_exist(packed: Checko
 def test_a_full_disk_ends_a_training_in_one_line_with_nothing_half_written(packed: Checkout) -> None:
     """A limit on the size of a file stands in for the disk: the same place, in the middle of the checkpoint."""
     shell = (
-        "ulimit -f 1000; exec "
+        "ulimit -f 2000; exec "
         + " ".join(train_command()[:-6])
         + " --model models/full --metrics metrics/full --history metrics/f"
     )

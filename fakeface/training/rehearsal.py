@@ -49,6 +49,8 @@ def rehearse(network: nn.Module, recipe: Recipe, device: Device, eval_px: int) -
 def _refusing(complaint: str) -> Iterator[None]:
     try:
         yield
+    except OSError:  # a full disk says nothing about the network
+        raise
     except Exception as error:  # noqa: BLE001 - torch, its exporter and onnxruntime raise errors without a common base
         raise ParamsError(f"{complaint}: {' '.join(str(error).split())[:200]}") from None
 

@@ -260,12 +260,12 @@ def test_so_many_mistakes_are_listed(reported: Reporter, count: int) -> None:
 
 def test_no_credential_is_in_the_page_or_the_card(reported: Reporter) -> None:
     results = reported("secret")
-    set_params(results, {"weights": "https://me:geheim77@host/w"}, "model")
+    set_params(results, {"weights": "https://me:geheim77@host/w.safetensors"}, "model")
     report.main(results.arguments())
     for name in ("metrics/report.html", "docs/model-card.md"):
         text = (results.root / name).read_text()
         assert "geheim77" not in text
-        assert "https://***@host/w" in text
+        assert "https://***@host/w.safetensors" in text
 
 
 def test_scores_and_files_are_published_to_both_runs(reported: Reporter, sample: Results) -> None:
