@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from textwrap import wrap
 
 from torch import nn
 
@@ -87,16 +88,14 @@ def tried(arch: str) -> Trial:
 
 def page(trials: dict[str, Trial], untried: int) -> str:
     """Markdown: a row per architecture that was tried, those refused at every size by their reason alone."""
-    lines = [
-        "# Architectures",
-        "",
-        "What `model.arch` may name, as `python -m bench.architectures` found it: each with random weights, by the rehearsal with",
-        "which every training starts (a forward and a backward pass, the export to ONNX, the exported network on one image and on",
-        f"three). Tried: {len(trials)}. Not tried yet: {untried}; a training rehearses those too, and is refused before its first step.",
-        "",
-        "| architecture | million parameters | sides in px that work | else |",
-        "|---|---|---|---|",
-    ]
+    about = (
+        "What `model.arch` may name, as `python -m bench.architectures` found it: each with random weights, by the rehearsal "
+        "with which every training starts (a forward and a backward pass, the export to ONNX, the exported network on one "
+        f"image and on three). Tried: {len(trials)}. Not tried yet: {untried}; a training rehearses those too, and is refused "
+        "before its first step."
+    )
+    head = "| architecture | million parameters | sides in px that work | else |"
+    lines = ["# Architectures", "", *wrap(about, 128), "", head, "|---|---|---|---|"]
     for arch, trial in sorted(trials.items()):
         works = [px for px, reason in trial.sizes.items() if not reason]
         reasons = {

@@ -1,5 +1,7 @@
 """Photos, given or drawn, and a workspace in which the project's own stages have run on some of them."""
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -55,7 +57,8 @@ def new_workspace(options: Options, recipe: Path, changes: Changes, valid_share:
     write_params(paths.params, recipe, {"data": {"root": str(work.photos)}, "model": {"weights": "random"}} | changes)
     index_params = load_params(paths.params, "index", IndexParams)
     list_photos(work.photos, work.root / "listing.csv")
-    index.run(index.Paths(work.root / "listing.csv", images, unread, paths.index_counts), work.photos, index_params)
+    with redirect_stdout(sys.stderr):  # what it counted is no result of a measurement
+        index.run(index.Paths(work.root / "listing.csv", images, unread, paths.index_counts), work.photos, index_params)
     if valid_share is None:
         relate_params = load_params(paths.params, "relate", RelateParams)
         relate.run(relate.Paths(images, relations, unread), work.photos, relate_params)

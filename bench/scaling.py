@@ -1,5 +1,7 @@
 """Part: what an image costs where there are a thousand, ten thousand, a hundred thousand of them."""
 
+import sys
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -68,7 +70,8 @@ def _commands(folder: Path, size: int) -> dict[str, Go]:
     )
     list_photos(photos, listing)
     index_paths = index.Paths(listing, images, folder / "rejected.csv", ignored)
-    index.run(index_paths, photos, load_params(params, "index", IndexParams))
+    with redirect_stdout(sys.stderr):
+        index.run(index_paths, photos, load_params(params, "index", IndexParams))
     write_rows(relations / "pairs.csv", GroupRecord, [])
     write_rows(
         relations / "groups.csv", GroupRecord, [GroupRecord(row.path, row.sha256) for row in read_rows(images, ImageRecord)]

@@ -122,7 +122,7 @@ class ModelParams:
     @classmethod
     def _is_known(cls, arch: str) -> str:
         if arch not in ARCHITECTURES:
-            raise ValueError(f"should be one that docs/architectures.md lists as working{_hint(arch, ARCHITECTURES)}")
+            raise ValueError(f"should be efficientnet_lite0 or one of torchvision's classifiers{_hint(arch, ARCHITECTURES)}")
         return arch
 
     @field_validator("weights")

@@ -109,7 +109,7 @@ def test_a_misspelt_key_is_not_told_as_a_missing_one(tmp_path: Path) -> None:
 )
 def test_an_architecture_that_is_not_known_to_work_is_refused(tmp_path: Path, arch: str, nearest: str) -> None:
     write_params(tmp_path / "params.yaml", {"model": {"arch": arch}})
-    expected = f"model.arch: {arch!r}: should be one that docs/architectures.md lists as working"
+    expected = f"model.arch: {arch!r}: should be efficientnet_lite0 or one of torchvision's classifiers"
     assert complaint(tmp_path / "params.yaml").startswith(f"{expected}{nearest}")
 
 
