@@ -52,8 +52,8 @@ def test_every_section_is_right_and_they_fit_together(path: Path) -> None:
 
 @of_each_file
 def test_every_section_is_somebodys(path: Path) -> None:
-    """`data` is read by dvc.yaml itself, all others by a stage that declares them."""
-    assert read_yaml(path).keys() == {"data"} | {section for stage in STAGES for section in stage.params}
+    """Each is read by a stage that declares it."""
+    assert read_yaml(path).keys() == {section for stage in STAGES for section in stage.params}
     assert SECTIONS.keys() == {section for module in MODULES for section in loaded_sections(module)}
     assert read_yaml(path)["data"].keys() == {"root"}
 
