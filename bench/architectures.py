@@ -17,7 +17,7 @@ from torch import nn
 
 from bench.rounds import PROJECT
 from fakeface.core.errors import FakefaceError, run_as_command
-from fakeface.params import EFFICIENTNET_LITE0, AugmentParams, ModelParams, TrainParams, load_params
+from fakeface.params import ARCHITECTURES, EFFICIENTNET_LITE0, AugmentParams, ModelParams, TrainParams, load_params
 from fakeface.training.devices import select_device
 from fakeface.training.network import new_classifier
 from fakeface.training.recipe import Recipe
@@ -74,8 +74,16 @@ def _refusal(network: nn.Module, recipe: Recipe, px: int) -> str:
     return ""
 
 
+def _refusal_of_name(arch: str) -> str:
+    """`ModelParams` does not know it."""
+    kind = import_torchvision().models.get_model_builder(arch).__module__.split(".")[2:-1]
+    return f"by name: of torchvision.models.{kind[0]}" if kind else "by name: not one output and a last linear layer"
+
+
 def tried(arch: str) -> Trial:
-    """Raises RuntimeError where the process fails by itself."""
+    """What becomes of it; a process that fails by itself, or takes too long, is a reason too."""
+    if arch not in ARCHITECTURES:
+        return Trial(refused=_refusal_of_name(arch))
     command = [sys.executable, "-m", "bench.architectures", "--child", arch]
     try:
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False)

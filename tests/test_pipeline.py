@@ -189,8 +189,8 @@ def test_a_parameter_of_the_last_stages_ends_the_first_that_runs(copy: Checkout)
     """Both trainings would have run before."""
     output = copy.run("dvc", "exp", "run", "--temp", "-S", "loss=tripple", "-S", "train.lr=7e-4", check=False).stdout
     assert "error: params.yaml: loss: 'tripple': should be 'ce' or 'bce'" in output
+    assert "Running stage 'scan'" in output
     assert ran(output) == []
-    assert "images/s" not in output
 
 
 def test_one_loss_alone(copy: Checkout) -> None:
