@@ -25,6 +25,7 @@ PERTURBATION_LABELS = {
     "half_size": "half the size",
     "blur": "blurred",
     "noise": "with noise",
+    "web": "as the web leaves it",
 }
 
 
