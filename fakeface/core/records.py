@@ -16,6 +16,10 @@ MODEL_LABELS: dict[ObjectiveName, str] = {"ce": "cross-entropy", "bce": "BCE"}
 ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
 THRESHOLD_NAMES: tuple[ThresholdName, ...] = ("half", "balanced_accuracy", "few_false_alarms")
 
+Framing = Literal["face", "centre"]
+FRAMINGS: tuple[Framing, ...] = ("face", "centre")
+"""What of a photo is looked at: the largest face in it, aligned, or the centre square."""
+
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]
 RelationKind = Literal["bytes", "pixels", "photo", "mirrored"]
@@ -69,6 +73,22 @@ class RejectedRecord:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRecord:
+    """How many faces `find_faces` found in an image, and the largest: its box in px of the upright image.
+
+    `score` is in [0, 1]; it and the box are None where no face is found.
+    """
+
+    path: str
+    faces: int
+    score: float | None
+    left: float | None
+    top: float | None
+    right: float | None
+    bottom: float | None
 
 
 @dataclass(frozen=True)
