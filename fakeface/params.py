@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from fakeface.core.errors import ParamsError
 from fakeface.core.params import STRICT, DataParams, check_section, read_yaml
-from fakeface.core.records import ObjectiveName, ThresholdName
+from fakeface.core.records import Framing, ObjectiveName, ThresholdName
 
 Section = TypeVar("Section")
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -92,10 +92,15 @@ class SplitParams:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class PackParams:
-    """Section `pack`: the side of a packed image, larger for training so that crops can move about in it."""
+    """Section `pack`: the side of a packed image, larger for training so that crops can move about in it.
+
+    `laundered` is how many copies of each train image are packed with it, as the web would leave them.
+    """
 
     train_px: int = Field(ge=16, le=4096)
     eval_px: int = Field(ge=16, le=4096)
+    framing: Framing
+    laundered: int = Field(ge=0, le=100)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -206,9 +211,12 @@ def check_params(path: Path) -> dict[str, Any]:
             raise ParamsError(f"{path}: {section}: missing")
         _check_keys(path, section, values[section], kind)
     sections = {section: check_section(values[section], kind, f"{path}: {section}") for section, kind in SECTIONS.items()}
-    crop_px, train_px = sections["augment"].crop_px, sections["pack"].train_px
-    if crop_px > train_px:
-        raise ParamsError(f"{path}: augment.crop_px: {crop_px}: should be at most pack.train_px, {train_px}")
+    pack, crop_px = sections["pack"], sections["augment"].crop_px
+    if crop_px > pack.train_px:
+        raise ParamsError(f"{path}: augment.crop_px: {crop_px}: should be at most pack.train_px, {pack.train_px}")
+    if pack.framing == "face" and (pack.train_px < pack.eval_px or (pack.train_px - pack.eval_px) % 2):
+        expected = f"should be pack.eval_px, {pack.eval_px}, or more by an even number, where pack.framing is face"
+        raise ParamsError(f"{path}: pack.train_px: {pack.train_px}: {expected}")
     return sections
 
 

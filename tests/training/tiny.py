@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fakeface.core.records import EpochRecord, Side
+from fakeface.faces.regions import Region
 from fakeface.params import AugmentParams, ModelParams, TrainParams
 from fakeface.training.devices import Device
 from fakeface.training.packed import PackedSide
@@ -47,7 +48,9 @@ def packed_side(name: Side, count: int, px: int) -> PackedSide:
     rng = np.random.default_rng(count)
     labels = np.arange(count) % 2
     images = (rng.integers(0, 180, (count, px, px, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8)
-    return PackedSide(images, [image(row, row % 2, side=name) for row in range(count)])
+    regions = rng.integers(0, len(Region), images.shape[:3]).astype(np.uint8)
+    laundered = np.zeros((count, 0, px, px, 3), np.uint8)
+    return PackedSide(images, regions, laundered, [image(row, row % 2, side=name) for row in range(count)])
 
 
 def tiny_network(_: ModelParams, seed: int) -> nn.Module:
