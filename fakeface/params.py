@@ -105,7 +105,10 @@ class PackParams:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class AugmentParams:
-    """Section `augment`: brightness, contrast, saturation scaled by 1 ± the value; hue turned by ± that share of a circle."""
+    """Section `augment`: brightness, contrast, saturation scaled by 1 ± the value; hue turned by ± that share of a circle.
+
+    `laundered` is the probability that one of an image's laundered copies stands for it.
+    """
 
     crop_px: int = Field(ge=1)
     horizontal_flip: float = Field(ge=0, le=1)
@@ -114,14 +117,21 @@ class AugmentParams:
     contrast: float = Field(ge=0, le=1)
     saturation: float = Field(ge=0, le=1)
     hue: float = Field(ge=0, le=0.5)
+    laundered: float = Field(ge=0, le=1)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ModelParams:
-    """Section `model`: `arch` is one of ARCHITECTURES, `weights` imagenet, random or a file."""
+    """Section `model`: `arch` is one of ARCHITECTURES, `weights` imagenet, random or a file.
+
+    `pooling` is over the whole image, as the architecture has it, or over each region of a face; only the latter learns which
+    parts were replaced, with that weight of the loss, `parts`.
+    """
 
     arch: str
     weights: str
+    pooling: Literal["image", "regions"]
+    parts: float = Field(ge=0, allow_inf_nan=False)
 
     @field_validator("arch")
     @classmethod
@@ -140,7 +150,10 @@ class ModelParams:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainParams:
-    """Section `train`; training stops after `patience` epochs without a better validation accuracy."""
+    """Section `train`; training stops after `patience` epochs without a better validation accuracy.
+
+    With an `averaging` above 0 the weights are a moving average that keeps that share at each step, of all `epochs`.
+    """
 
     seed: Seed
     optimizer: Literal["adam", "adamw"]
@@ -151,6 +164,7 @@ class TrainParams:
     batch_size: int = Field(ge=2)
     epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
+    averaging: float = Field(ge=0, lt=1)
     device: DeviceName
     precision: Precision
     layout: Layout

@@ -29,14 +29,30 @@ TRAIN = TrainParams(
     batch_size=8,
     epochs=3,
     patience=3,
+    averaging=0.0,
     device="cpu",
     precision="float32",
     layout="channels_last",
 )
 AUGMENT = AugmentParams(
-    crop_px=EVAL_PX, horizontal_flip=0.5, rotation_degrees=10, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1
+    crop_px=EVAL_PX,
+    horizontal_flip=0.5,
+    rotation_degrees=10,
+    brightness=0.2,
+    contrast=0.2,
+    saturation=0.2,
+    hue=0.1,
+    laundered=0.0,
 )
-RECIPE = Recipe("ce", TRAIN, AUGMENT, ModelParams(arch=ARCH, weights="random"), [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+RECIPE = Recipe(
+    "ce",
+    TRAIN,
+    AUGMENT,
+    ModelParams(arch=ARCH, weights="random", pooling="image", parts=0.3),
+    "centre",
+    [0.5, 0.4, 0.3],
+    [0.2, 0.3, 0.4],
+)
 
 
 def with_train(**changes: Any) -> Recipe:
