@@ -61,7 +61,15 @@ def _recipe(arch: str) -> Recipe:
     """The sample's, with random weights: channels of (0.5, 0.25) stand in for what `compute_stats` measures."""
     params = PROJECT / "params.yaml"
     train, augment = load_params(params, "train", TrainParams), load_params(params, "augment", AugmentParams)
-    return Recipe("ce", train, augment, ModelParams(arch=arch, weights="random"), [0.5] * 3, [0.25] * 3)
+    return Recipe(
+        "ce",
+        train,
+        augment,
+        ModelParams(arch=arch, weights="random", pooling="image", parts=0, statistics=False),
+        "centre",
+        [0.5] * 3,
+        [0.25] * 3,
+    )
 
 
 def _refusal(network: nn.Module, recipe: Recipe, px: int) -> str:

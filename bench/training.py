@@ -91,7 +91,7 @@ def profile(options: Options) -> Result:
 
     def shares() -> Measures:
         with torch.profiler.profile() as profiled:
-            train_epoch(network, optimizer, train_set, recipe, device, next(epochs))
+            train_epoch(network, None, optimizer, train_set, recipe, device, next(epochs))
         own = "self_device_time_total" if device.is_cuda else "self_cpu_time_total"
         own_us = {event.key: float(getattr(event, own)) for event in profiled.key_averages()}
         return {name: 100 * us / sum(own_us.values()) for name, us in sorted(own_us.items(), key=lambda event: -event[1])}

@@ -141,7 +141,8 @@ def network_planes(planes: Tensor, recipe: Recipe) -> Tensor:
 def to_network_format(inputs: Tensor, recipe: Recipe, device: Device) -> Tensor:
     """The planes that the network takes, in the precision of the forward pass and the memory layout of the network."""
     inputs = network_planes(inputs, recipe)
-    return inputs.to(torch.bfloat16 if device.bf16 else torch.float32, memory_format=recipe.memory_format)
+    bf16 = device.bf16 and recipe.model.pooling == "image"  # statistics of noise need more, and the backbone casts its own
+    return inputs.to(torch.bfloat16 if bf16 else torch.float32, memory_format=recipe.memory_format)
 
 
 def chunks(count: int, device: Device) -> Iterator[slice]:

@@ -1,7 +1,7 @@
 """A network that looks at a face by region: at what each shows and how they differ, not at where they lie in the photo."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -12,6 +12,7 @@ from fakeface.core.errors import ParamsError
 from fakeface.core.records import PARTS
 from fakeface.faces.regions import Region
 from fakeface.training.augmentation import COLOURS
+from fakeface.training.statistics import RegionStatistics
 from fakeface.training.torchvision_ops import import_torchvision
 
 POOLED_REGIONS = tuple(region for region in Region if region is not Region.OUTSIDE)
@@ -50,50 +51,86 @@ class Standardization(nn.BatchNorm1d):
         return mean, (variance + self.eps).rsqrt()
 
 
-class RegionBranch(nn.Module):
-    """Judges features by mean and deviation of every channel over each region: (N, C, h, w) -> (N, OUTPUTS).
+class Branch(nn.Module):
+    """Judges values per region, (N, width): standardised, by a linear layer -> (N, OUTPUTS)."""
 
-    Masks are (N, R, H, W): a feature counts by the share of its area that lies in the region. A region that is not seen has
-    means of 0.
-    """
-
-    def __init__(self, channels: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.width = 2 * channels * len(POOLED_REGIONS)
-        self.standardize = Standardization(self.width)
+        self.width = width
+        self.standardize = Standardization(width)
         self.dropout = nn.Dropout(DROPOUT)
-        self.head = nn.Linear(self.width, OUTPUTS)
+        self.head = nn.Linear(width, OUTPUTS)
 
     def forward(self, features: Tensor, masks: Tensor) -> Tensor:
         outputs: Tensor = self.head(self.dropout(self.standardize(self.pool(features, masks))))
-        return outputs.float()
+        return outputs
 
     def pool(self, features: Tensor, masks: Tensor) -> Tensor:
-        """(N, 2 * C * R), before they are standardised."""
+        """Values (N, width) of features (N, C, h, w), by masks (N, R, H, W)."""
+        raise NotImplementedError
+
+    def evidence(self, features: Tensor, masks: Tensor, margin: Tensor) -> Tensor:
+        """(N, h, w): what each place adds to `margin` (2,) times the logits, in evaluation."""
+        raise NotImplementedError
+
+    def weights(self, margin: Tensor) -> tuple[Tensor, Tensor]:
+        """Of `margin` times the logits: the weight of each value before it is standardised, and the value that adds nothing."""
+        typical, scale = self.standardize.running()
+        return margin @ self.head.weight[:CLASSES] * scale, typical
+
+
+class FeatureBranch(Branch):
+    """Of mean and deviation of every channel of a feature map over each region; a region that is not seen has means of 0.
+
+    A feature counts by the share of its area that lies in the region.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(2 * channels * len(POOLED_REGIONS))
+
+    def pool(self, features: Tensor, masks: Tensor) -> Tensor:
         _, _, means, deviations = _pool(features, masks)
         return torch.cat([means, deviations], dim=2).reshape(-1, self.width)
 
     def evidence(self, features: Tensor, masks: Tensor, margin: Tensor) -> Tensor:
-        """(N, h, w): what each place adds to `margin` (2,) times the logits, in evaluation.
-
-        A mean is a sum over places. So is a deviation, with squared distances from the mean, divided by the deviation.
-        """
+        """A mean is a sum over places. So is a deviation, with squared distances from the mean, divided by the deviation."""
         values, shares, means, deviations = _pool(features, masks)
-        typical, scale = self.standardize.running()
-        weights = (margin @ self.head.weight[:CLASSES] * scale).view(1, len(POOLED_REGIONS), -1)
+        weights, typical = (part.view(1, len(POOLED_REGIONS), -1) for part in self.weights(margin))
         of_means, of_deviations = weights.chunk(2, dim=2)
         of_squares = of_deviations / deviations
         of_values = of_means - 2 * of_squares * means
         constant = (of_squares * (means.square() + LEAST_VARIANCE)).sum(dim=2, keepdim=True)
-        constant = constant - (weights * typical.view_as(weights)).sum(dim=2, keepdim=True)
+        constant = constant - (weights * typical).sum(dim=2, keepdim=True)
         values = values.transpose(1, 2)
         local = of_values @ values + of_squares @ values.square() + constant
         return (shares * local).sum(dim=1).reshape(-1, *features.shape[2:])
 
 
+class StatisticsBranch(Branch):
+    """Of RegionStatistics of the image itself (N, 3, H, W); evidence is spread evenly over a region."""
+
+    def __init__(self) -> None:
+        super().__init__(RegionStatistics.width * len(POOLED_REGIONS))
+        self.statistics = RegionStatistics()
+
+    def pool(self, features: Tensor, masks: Tensor) -> Tensor:
+        values: Tensor = self.statistics(features, masks)
+        return values.reshape(-1, self.width)
+
+    def evidence(self, features: Tensor, masks: Tensor, margin: Tensor) -> Tensor:
+        """At STRIDES[0]."""
+        weights, typical = self.weights(margin)
+        per_region = (
+            (weights * (self.pool(features, masks) - typical)).view(-1, RegionStatistics.width, len(POOLED_REGIONS)).sum(dim=1)
+        )
+        shares = F.avg_pool2d(masks, STRIDES[0])
+        shares = shares / (shares.sum(dim=(2, 3), keepdim=True) + LEAST_PIXELS)
+        return (shares * per_region.unsqueeze(-1).unsqueeze(-1)).sum(dim=1)
+
+
 def _pool(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Values (N, h * w, C), shares (N, R, h * w) that are 1 in sum over a region, means and deviations (N, R, C)."""
-    values = features.float().flatten(2).transpose(1, 2)
+    values = features.flatten(2).transpose(1, 2)
     shares = F.avg_pool2d(masks, masks.shape[-1] // features.shape[-1]).flatten(2)
     shares = shares / (shares.sum(dim=2, keepdim=True) + LEAST_PIXELS)
     means = shares @ values
@@ -102,15 +139,17 @@ def _pool(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tens
 
 
 class RegionNetwork(nn.Module):
-    """A backbone up to stride 16 and a branch at each of STRIDES, whose outputs are summed.
+    """A backbone up to stride 16 with a branch at each of STRIDES, and maybe one of statistics; their outputs are summed.
 
     Takes (N, 4, H, W): normalised colours, and the Region of each pixel.
     """
 
-    def __init__(self, backbone: nn.Module, channels: Sequence[int]) -> None:
+    def __init__(self, backbone: nn.Module, channels: Sequence[int], *, statistics: bool) -> None:
         super().__init__()
         self.backbone = backbone
-        self.judges = nn.ModuleList(RegionBranch(count) for count in channels)
+        self.judges = nn.ModuleList(FeatureBranch(count) for count in channels)
+        if statistics:
+            self.judges.append(StatisticsBranch())
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (N, 2)."""
@@ -118,8 +157,10 @@ class RegionNetwork(nn.Module):
 
     def branches(self, inputs: Tensor) -> list[Tensor]:
         """What each branch makes of the images, (N, OUTPUTS) each."""
-        masks = region_masks(inputs)
-        return [branch(features, masks) for branch, features in self._look(inputs)]
+        looks = self._look(inputs)
+        with torch.autocast(inputs.device.type, enabled=False):  # means and variances of many pixels need float32
+            masks = region_masks(inputs)
+            return [branch(features, masks) for branch, features in looks]
 
     def explain(self, inputs: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, 2), and (N, H / 8, W / 8): what each place adds to `margin` (2,) times the logits.
@@ -131,23 +172,24 @@ class RegionNetwork(nn.Module):
         outputs, maps = [], []
         for branch, features in self._look(inputs):
             outputs.append(branch(features, masks))
-            repeats = masks.shape[-1] // STRIDES[0] // features.shape[-1]
             evidence = branch.evidence(features, masks, margin).unsqueeze(1)
+            repeats = masks.shape[-1] // STRIDES[0] // evidence.shape[-1]
             maps.append(F.interpolate(evidence, scale_factor=float(repeats), mode="nearest")[:, 0] / repeats**2)
         return _logits(outputs), torch.stack(maps).sum(dim=0)
 
-    def _look(self, inputs: Tensor) -> Iterator[tuple[RegionBranch, Tensor]]:
-        """Each branch with its features (N, C, h, w)."""
-        features = self.backbone(inputs[:, :COLOURS])
-        for stride, branch in zip(STRIDES, self.judges, strict=True):
-            yield cast(RegionBranch, branch), features[str(stride)]
+    def _look(self, inputs: Tensor) -> list[tuple[Branch, Tensor]]:
+        """Each branch with what it judges, float32 (N, C, h, w)."""
+        colours = inputs[:, :COLOURS]
+        features = self.backbone(colours)
+        judged = [*(features[str(stride)] for stride in STRIDES), colours]
+        return [(cast(Branch, branch), values.float()) for branch, values in zip(self.judges, judged, strict=False)]
 
 
 def _logits(branches: list[Tensor]) -> Tensor:
     return torch.stack(branches).sum(dim=0)[:, :CLASSES]
 
 
-def new_region_network(network: nn.Module, arch: str) -> RegionNetwork:
+def new_region_network(network: nn.Module, arch: str, *, statistics: bool) -> RegionNetwork:
     """The layers of a classifier up to stride 16, under a new head.
 
     Raises:
@@ -164,7 +206,7 @@ def new_region_network(network: nn.Module, arch: str) -> RegionNetwork:
         backbone = create_feature_extractor(network, {names[stride]: str(stride) for stride in STRIDES})
     with torch.inference_mode():
         features = backbone.eval()(torch.zeros(1, 3, PROBE_PX, PROBE_PX))
-    return RegionNetwork(backbone, [features[str(stride)].shape[1] for stride in STRIDES])
+    return RegionNetwork(backbone, [features[str(stride)].shape[1] for stride in STRIDES], statistics=statistics)
 
 
 def _blocks_by_stride(network: nn.Module) -> dict[int, str]:

@@ -63,7 +63,11 @@ def test_an_exported_network_that_differs_from_the_trained_one_is_refused(result
 
 def test_a_network_that_sees_regions_is_exported_with_them(tmp_path: Path) -> None:
     """As the detector reads it back, on the images that it was calibrated on."""
-    recipe = replace(RECIPE, framing="face", model=ModelParams(arch="resnet18", weights="random", pooling="regions", parts=0.3))
+    recipe = replace(
+        RECIPE,
+        framing="face",
+        model=ModelParams(arch="resnet18", weights="random", pooling="regions", parts=0.3, statistics=True),
+    )
     train, valid = packed_side("train", 8, 64), packed_side("valid", 10, 64)
     recipe = replace(recipe, train=replace(recipe.train, epochs=1), augment=replace(recipe.augment, crop_px=64))
     result = fit(recipe, CPU, train, valid, Checkpoints(None), {"epochs": []}, RecordingLog())

@@ -6,13 +6,15 @@ from fakeface.core.errors import ParamsError
 from fakeface.faces.regions import Region
 from fakeface.params import ModelParams
 from fakeface.training.network import new_classifier
-from fakeface.training.region_network import POOLED_REGIONS, STRIDES, RegionBranch, RegionNetwork, region_masks
+from fakeface.training.region_network import POOLED_REGIONS, STRIDES, FeatureBranch, RegionNetwork, region_masks
 
 PX = 64
 
 
-def region_network(arch: str = "resnet18") -> RegionNetwork:
-    network = new_classifier(ModelParams(arch=arch, weights="random", pooling="regions", parts=0.3), seed=0)
+def region_network(arch: str = "resnet18", *, statistics: bool = False) -> RegionNetwork:
+    network = new_classifier(
+        ModelParams(arch=arch, weights="random", pooling="regions", parts=0.3, statistics=statistics), seed=0
+    )
     assert isinstance(network, RegionNetwork)
     return network
 
@@ -37,7 +39,7 @@ def test_masks_say_of_which_region_each_pixel_is() -> None:
 def test_pooling_gives_mean_and_deviation_over_each_region() -> None:
     """Against numpy-like selection of the feature's pixels."""
     planes, features = inputs(), torch.randn(3, 5, 4, 4, generator=torch.Generator().manual_seed(1))
-    pooled = RegionBranch(5).pool(features, region_masks(planes)).view(3, len(POOLED_REGIONS), 10)
+    pooled = FeatureBranch(5).pool(features, region_masks(planes)).view(3, len(POOLED_REGIONS), 10)
     codes = planes[:, 3, ::16, ::16]
     for image in range(3):
         for index, region in enumerate(POOLED_REGIONS):
@@ -81,18 +83,21 @@ def test_layers_behind_the_last_feature_map_are_left_out() -> None:
     assert not {"layer4", "fc"} & names
 
 
+@pytest.mark.parametrize("statistics", [False, True])
 @pytest.mark.parametrize("margin", [(-1.0, 1.0), (0.0, 1.0)])
 @torch.inference_mode()
-def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float]) -> None:
+def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float], *, statistics: bool) -> None:
     """After a few batches, so that running means and variances are none of the first ones; every region is seen."""
-    network, weights = region_network(), torch.tensor(margin)
+    network, weights = region_network(statistics=statistics), torch.tensor(margin)
     for _ in range(3):
         network.train()(inputs(8))
     planes = inputs(px=128)
     logits, evidence = network.eval().explain(planes, weights)
     assert evidence.shape == (3, 16, 16)
     assert all((planes[0, 3] == float(region)).any() for region in POOLED_REGIONS)
-    biases = sum(float(weights @ network.get_parameter(f"judges.{index}.head.bias")[:2]) for index in range(len(STRIDES)))
+    biases = sum(
+        float(weights @ network.get_parameter(f"judges.{index}.head.bias")[:2]) for index in range(len(network.judges))
+    )
     torch.testing.assert_close(logits, network(planes))
     torch.testing.assert_close(evidence.sum(dim=(1, 2)) + biases, logits @ weights, rtol=1e-3, atol=1e-3)
 
@@ -104,3 +109,12 @@ def test_evidence_lies_where_the_regions_are() -> None:
     _, evidence = region_network().eval().explain(planes, torch.tensor([-1.0, 1.0]))
     assert (evidence[:, :, 8:] == 0).all()
     assert (evidence[:, :, :8] != 0).any()
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_statistics_are_one_more_branch_in_float32_whatever_the_precision(*, autocast: bool) -> None:
+    network = region_network(statistics=True).eval()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        outputs = network.branches(inputs())
+    assert [output.dtype for output in outputs] == [torch.float32] * (len(STRIDES) + 1)
+    torch.testing.assert_close(outputs[-1], network.branches(inputs())[-1], rtol=0, atol=0)

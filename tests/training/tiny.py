@@ -48,7 +48,7 @@ RECIPE = Recipe(
     "ce",
     TRAIN,
     AUGMENT,
-    ModelParams(arch=ARCH, weights="random", pooling="image", parts=0.3),
+    ModelParams(arch=ARCH, weights="random", pooling="image", parts=0.3, statistics=False),
     "centre",
     [0.5, 0.4, 0.3],
     [0.2, 0.3, 0.4],
