@@ -1,10 +1,9 @@
 """Judge photos: both models' verdict on each, and p_fake, the calibrated probability that it is a composite.
 
 What is judged is what the models saw in training, the largest face in a photo or its centre square; --figure shows it. Of a
-folder all
-photos are judged, also in folders below it, sorted by name; hidden files are skipped. What is no photo is named on standard
-error, and the others are judged all the same. --json names each photo as it was found; bytes that are not UTF-8 are escaped
-as Python's os.fsdecode does.
+folder all photos are judged, also in folders below it, sorted by name; hidden files are skipped. What is no photo is named on
+standard error, and the others are judged all the same. --json names each photo as it was found; bytes that are not UTF-8 are
+escaped as Python's os.fsdecode does.
 
 Examples:
   fakeface predict photo.jpg
