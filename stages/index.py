@@ -21,6 +21,7 @@ from fakeface.core.console import printable
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import read_rows, write_json
 from fakeface.core.frames import frame_of, write_table
+from fakeface.core.listing import FileRecord
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.params import DataParams
 from fakeface.core.records import (
@@ -31,7 +32,6 @@ from fakeface.core.records import (
     REAL,
     SAMPLE_MARKER,
     Bit,
-    FileRecord,
     ImageRecord,
     RejectedRecord,
 )

@@ -21,13 +21,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
+from fakeface.core.params_file import load_root
+
 import fakeface
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.checkout import checkout_root
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import MAX_PHOTO_BYTES, replacing, sha256_of, write_rows
-from fakeface.core.params_file import load_root
-from fakeface.core.records import FileRecord
+from fakeface.core.listing import FileRecord
 
 IGNORED_NAMES = {"thumbs.db", "desktop.ini"}
 MAX_CACHES = 8

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fakeface.core.files import read_rows
-from fakeface.core.records import FileRecord
+from fakeface.core.listing import FileRecord
 from stages import scan
 from tests.conftest import ROOT, Command, Outcome, without_privileges, write_params
 
@@ -235,7 +235,7 @@ def test_a_run_without_a_change_imports_next_to_nothing(
     monkeypatch.setattr(scan, "SETTLED_NS", 0)
     (photos / "dangling.jpg").symlink_to("nowhere")
     run(photos)
-    heavy = {"numpy", "pandas", "PIL", "pydantic", "tqdm", "concurrent"}
+    heavy = {"numpy", "pandas", "PIL", "pydantic", "tqdm", "concurrent", "fakeface.core.records"}
     code = f"""
 import sys
 from stages import scan
