@@ -18,9 +18,8 @@ from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import each_row, replacing
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import DataParams
 from fakeface.core.records import Side, SplitRecord
-from fakeface.params import PackParams, load_params
+from fakeface.params import DataParams, PackParams, load_params
 from fakeface.photos.images import Pixels, fit, read_indexed
 
 
