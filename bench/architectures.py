@@ -104,11 +104,12 @@ def tried(arch: str) -> Trial:
 
 def page(trials: dict[str, Trial], untried: int) -> str:
     """Markdown: a row per architecture that was tried, those refused at every size by their reason alone."""
+    count = f"{len(trials)}, not tried yet: {untried}" if untried else f"all {len(trials)} names"
     about = (
         "What `model.arch` may name, as `python -m bench.architectures` found it: each with random weights, by the rehearsal "
         "with which every training starts (a forward and a backward pass, the export to ONNX, the exported network on one "
-        f"image and on three). Tried: {len(trials)}. Not tried yet: {untried}; a training rehearses those too, and is refused "
-        "before its first step."
+        f"image and on three). Tried: {count}. A training rehearses whichever it is given, at its own sizes, and is "
+        "refused before its first step where that fails."
     )
     head = "| architecture | million parameters | sides in px that work | else |"
     lines = ["# Architectures", "", *wrap(about, 128), "", head, "|---|---|---|---|"]

@@ -14,8 +14,9 @@ from PIL import Image
 from bench.rounds import PROJECT, Options
 from fakeface.core.cores import available_cores
 from fakeface.core.files import read_rows, write_rows
+from fakeface.core.listing import FileRecord
 from fakeface.core.params import read_yaml
-from fakeface.core.records import FileRecord, ImageRecord, SplitRecord
+from fakeface.core.records import ImageRecord, SplitRecord
 from fakeface.params import IndexParams, PackParams, RelateParams, SampleParams, SplitParams, load_params
 from stages import compute_stats, find_faces, index, pack, relate, sample, scan, split, train
 

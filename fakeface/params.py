@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
 from fakeface.core.errors import ParamsError
-from fakeface.core.params import STRICT, DataParams, check_section, read_yaml
+from fakeface.core.params import STRICT, check_section, folder, read_yaml
 from fakeface.core.records import Framing, ObjectiveName, ThresholdName
 
 Section = TypeVar("Section")
@@ -37,6 +37,13 @@ _OF_TORCHVISION = """
 """
 ARCHITECTURES = (EFFICIENTNET_LITE0, *_OF_TORCHVISION.split())
 """EfficientNet-Lite0 and torchvision's classifiers with one output; docs/architectures.md says at which sizes they work."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DataParams:
+    """Section `data`: the folder of photos."""
+
+    root: Annotated[Path, BeforeValidator(folder)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -222,10 +229,8 @@ def check_params(path: Path) -> dict[str, Any]:
         if section not in SECTIONS:
             raise ParamsError(f"{path}: {section}: unknown section{_hint(section, SECTIONS)}")
     for section, kind in SECTIONS.items():
-        if section not in values:
-            raise ParamsError(f"{path}: {section}: missing")
-        _check_keys(path, section, values[section], kind)
-    sections = {section: check_section(values[section], kind, f"{path}: {section}") for section, kind in SECTIONS.items()}
+        _check_keys(path, section, values.get(section), kind)
+    sections = {section: check_section(values, section, kind, path) for section, kind in SECTIONS.items()}
     pack, crop_px = sections["pack"], sections["augment"].crop_px
     if crop_px > pack.train_px:
         raise ParamsError(f"{path}: augment.crop_px: {crop_px}: should be at most pack.train_px, {pack.train_px}")

@@ -20,10 +20,9 @@ from fakeface.core.console import printable
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import each_row, write_json, write_rows
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import DataParams
 from fakeface.core.records import FaceRecord, ImageRecord
 from fakeface.faces.finder import LANDMARKS, Face, Points, find_faces
-from fakeface.params import load_params
+from fakeface.params import DataParams, load_params
 from fakeface.photos.images import read_indexed
 
 NO_LANDMARKS = np.full((LANDMARKS, 2), np.nan, np.float32)

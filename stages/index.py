@@ -21,8 +21,8 @@ from fakeface.core.console import printable
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import read_rows, write_json
 from fakeface.core.frames import frame_of, write_table
+from fakeface.core.listing import FileRecord
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import DataParams
 from fakeface.core.records import (
     DIFFICULTIES,
     FAKE,
@@ -31,11 +31,10 @@ from fakeface.core.records import (
     REAL,
     SAMPLE_MARKER,
     Bit,
-    FileRecord,
     ImageRecord,
     RejectedRecord,
 )
-from fakeface.params import IndexParams, load_params
+from fakeface.params import DataParams, IndexParams, load_params
 from fakeface.photos.images import ImageError, image_facts, read_unchanged
 
 Subset = Literal["training", "test", ""]

@@ -19,10 +19,9 @@ from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_rows, write_rows
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import DataParams
 from fakeface.core.records import PerturbedRecord, PredictionRecord, SplitRecord
 from fakeface.detector import Detector, load_detectors, score_image
-from fakeface.params import load_params
+from fakeface.params import DataParams, load_params
 from fakeface.photos.images import read_indexed
 from fakeface.photos.perturbations import PERTURBATIONS
 

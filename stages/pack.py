@@ -23,12 +23,11 @@ from fakeface.core.arrays import map_array, writing_array
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import each_row
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import DataParams
 from fakeface.core.records import FaceRecord, Framing, Side, SplitRecord
 from fakeface.faces.crops import crop, scale_landmarks
 from fakeface.faces.finder import Points
 from fakeface.faces.regions import RegionMap
-from fakeface.params import PackParams, load_params
+from fakeface.params import DataParams, PackParams, load_params
 from fakeface.photos.images import Pixels, read_indexed
 from fakeface.photos.perturbations import launder
 

@@ -25,9 +25,8 @@ from fakeface.core.console import tell
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import each_row, write_json, write_rows
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import DataParams
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord, RelationKind
-from fakeface.params import RelateParams, load_params
+from fakeface.params import DataParams, RelateParams, load_params
 from fakeface.photos.images import read_indexed
 from fakeface.relations.cache import Cache, ComparisonRecord, open_cache, prune_caches
 from fakeface.relations.features import Features, detect_features, mirror_features, pixels_digest

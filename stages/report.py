@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_json, read_rows, replacing
-from fakeface.core.params import DataParams, flat_params, read_yaml
+from fakeface.core.params import flat_params, read_yaml
 from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES, EpochRecord, ObjectiveName
 from fakeface.detector import CARD_FILE, RUN_FILE
-from fakeface.params import ReportParams, load_params
+from fakeface.params import DataParams, ReportParams, load_params
 from fakeface.reporting import figures
 from fakeface.reporting.mistakes import Mistake, confident_mistakes
 from fakeface.reporting.pages import difficulties, rendered

@@ -27,9 +27,8 @@ from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.checkout import checkout_root
 from fakeface.core.cores import available_cores
 from fakeface.core.errors import FakefaceError, run_as_command
-from fakeface.core.params import DataParams
 from fakeface.core.records import FAKE, LABEL_NAMES, PARTS, REAL, SAMPLE_MARKER
-from fakeface.params import SampleParams, load_params
+from fakeface.params import DataParams, SampleParams, load_params
 from fakeface.synthetic.arithmetic import uniform
 from fakeface.synthetic.photos import RETOUCHES, Photo, composite, render, to_8_bit
 from fakeface.synthetic.traits import Camera, Face, Scene, random_shot

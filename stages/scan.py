@@ -24,10 +24,9 @@ from typing import Annotated
 import fakeface
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.checkout import checkout_root
-from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.core.errors import FakefaceError, ParamsError, run_as_command
 from fakeface.core.files import MAX_PHOTO_BYTES, replacing, sha256_of, write_rows
-from fakeface.core.params_file import load_root
-from fakeface.core.records import FileRecord
+from fakeface.core.listing import FileRecord
 
 IGNORED_NAMES = {"thumbs.db", "desktop.ini"}
 MAX_CACHES = 8
@@ -35,7 +34,8 @@ MAX_CACHES = 8
 SETTLED_NS = 2 * 10**9
 """What changed within the last two seconds may change again and bear the same time: its hash is not kept."""
 
-SCHEMA = Path(fakeface.__file__).with_name("params.py")
+CHECKS = [Path(fakeface.__file__).parent / name for name in ("params.py", "core/params.py", "core/records.py")]
+"""What decides which params.yaml is right."""
 
 State = list[int]
 """A file's size, times of the last change of its content and of its status in ns, and inode: while they stay, so does it."""
@@ -124,21 +124,30 @@ def store_hashes(cache: Path, hashes: Hashes) -> None:
             unused.unlink(missing_ok=True)
 
 
-def check_new_params(params: Path, cache: Path) -> None:
-    """Check all sections of params.yaml, so that no later stage is the first to refuse one; once for each content of the file.
+def checked_root(params: Path, cache: Path) -> Path:
+    """`data.root`, where no section of params.yaml is wrong: so no later stage is the first to refuse one.
+
+    Kept in `cache` until the file's content changes: to read and check it takes longer than all else here.
 
     Raises:
-        ParamsError: as `check_params`, whose import takes longer than all else here.
+        ParamsError: as `load_params`.
     """
-    digest = sha256(params.read_bytes() + SCHEMA.read_bytes()).hexdigest()
-    with suppress(OSError):
-        if cache.read_text(encoding="utf-8") == digest:
-            return
-    from fakeface.params import check_params
+    try:
+        content = params.read_bytes()
+    except FileNotFoundError:
+        raise ParamsError(f"{params}: no such file") from None
+    home = os.fsencode(os.environ.get("HOME", ""))  # `~` in data.root
+    digest = sha256(b"".join([content, home, *(path.read_bytes() for path in CHECKS)])).hexdigest()
+    with suppress(OSError, ValueError, TypeError):
+        known, root = json.loads(cache.read_text(encoding="utf-8"))
+        if known == digest:
+            return Path(root)
+    from fakeface.params import DataParams, load_params
 
-    check_params(params)
+    found = load_params(params, "data", DataParams).root
     with suppress(OSError), replacing(cache) as temporary:
-        temporary.write_text(digest, encoding="utf-8")
+        temporary.write_text(json.dumps([digest, str(found)]), encoding="utf-8")
+    return found
 
 
 def run(paths: Paths, root: Path) -> None:
@@ -154,9 +163,7 @@ def run(paths: Paths, root: Path) -> None:
 
 def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
-    root = load_root(paths.params)
-    check_new_params(paths.params, checkout_root() / ".cache" / "params" / "checked")
-    run(paths, root)
+    run(paths, checked_root(paths.params, checkout_root() / ".cache" / "params" / "checked"))
 
 
 def _is_hidden(name: str) -> bool:

@@ -77,11 +77,6 @@ def loaded_sections(module: str) -> set[str]:
     return {ast.literal_eval(section) for _, section, _ in (call.args for call in loads)}
 
 
-def loads_root(module: str) -> bool:
-    """Whether a module reads data.root without the rest of its section."""
-    return any(isinstance(node, ast.Call) and ast.unparse(node.func) == "load_root" for node in ast.walk(tree(module)))
-
-
 def logged_sections(module: str) -> set[str]:
     """Sections that a module logs to MLflow, whether it loads them or not."""
     for node in tree(module).body:

@@ -21,7 +21,6 @@ from tests.architecture import (
     closure,
     imported,
     loaded_sections,
-    loads_root,
     logged_sections,
     neighbours,
     room,
@@ -70,7 +69,6 @@ def test_a_stages_deps_hold_its_import_closure_and_no_room_in_vain(stage: Stage)
 def test_a_stage_declares_the_sections_it_reads(stage: Stage) -> None:
     modules = closure(stage.module)
     read = {section for module in modules for section in loaded_sections(module)}
-    read |= {"data"} if any(map(loads_root, modules)) else set()
     assert sorted(stage.params) == sorted(read | logged_sections(stage.module))
 
 

@@ -1,6 +1,7 @@
 """The whole of params.yaml is checked by whichever stage runs first."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 
 from fakeface.core.errors import ParamsError
-from fakeface.core.params import DataParams
-from fakeface.params import ARCHITECTURES, SECTIONS, SplitParams, TrainParams, load_params
+from fakeface.core.params import read_yaml
+from fakeface.params import ARCHITECTURES, SECTIONS, DataParams, SplitParams, TrainParams, load_params
 from fakeface.training.torchvision_ops import import_torchvision
 from tests.architecture import STAGES, Stage
 from tests.conftest import ROOT, Command, Outcome, write_params
@@ -70,6 +71,27 @@ def test_one_section_is_loaded_as_its_type(tmp_path: Path) -> None:
 def test_what_another_stage_would_refuse_is_refused(tmp_path: Path, changes: Mapping[str, Any], expected: str) -> None:
     write_params(tmp_path / "params.yaml", changes)
     assert complaint(tmp_path / "params.yaml").startswith(expected)
+
+
+def params_of_root(folder: Path, value: str) -> Path:
+    """The project's params.yaml with another data.root, written as `value`."""
+    text, count = re.subn(r"(?m)^  root: .*$", lambda _: f"  root: {value}", (ROOT / "params.yaml").read_text())
+    assert count == 1
+    (folder / "params.yaml").write_text(text)
+    return folder / "params.yaml"
+
+
+@pytest.mark.parametrize(
+    ("value", "root"), [("data/photos", Path("data/photos")), ("~/faces", Path.home() / "faces"), ("'2024'", Path("2024"))]
+)
+def test_the_photos_folder(tmp_path: Path, value: str, root: Path) -> None:
+    assert load_params(params_of_root(tmp_path, value), "data", DataParams).root == root
+
+
+@pytest.mark.parametrize("value", ["2024", "2024-05-06", "1.5", "yes", "~", "", "''", "[a]", "{a: b}", '"a\\0b"'])
+def test_a_root_that_is_no_name_is_refused_by_name(tmp_path: Path, value: str) -> None:
+    path = params_of_root(tmp_path, value)
+    assert complaint(path) == f"data.root: {read_yaml(path)['data']['root']!r}: should be the name of a folder"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from fakeface.core.console import printable, tell
 from fakeface.core.errors import FakefaceError, describe_os_error
 from fakeface.core.files import check_replaceable
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import load_section
+from fakeface.core.params import check_section, read_yaml
 from fakeface.core.records import LABEL_NAMES, THRESHOLD_NAMES, Framing, ThresholdName
 from fakeface.detector import CARD_FILE, Detector, load_detectors, score_image
 from fakeface.faces.crops import crop
@@ -181,7 +181,8 @@ def default_threshold(params: Path | None) -> ThresholdName:
     """The one that params.yaml names; half where no file is named and the current folder has none."""
     if params is None and not PARAMS.exists():
         return "half"
-    return load_section(params or PARAMS, "threshold", ThresholdName)  # type: ignore[arg-type]
+    path = params or PARAMS
+    return check_section(read_yaml(path), "threshold", ThresholdName, path)  # type: ignore[arg-type]
 
 
 def json_line(verdict: Verdict) -> str:

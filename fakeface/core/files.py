@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fakeface.core.errors import FakefaceError
-from fakeface.core.records import Bit
 
 Row = TypeVar("Row")
 
 ROWS_AT_A_TIME = 1000
 MAX_PHOTO_BYTES = 2**30
 """A larger file is no photo, and is not read."""
-
-_NUMERIC = (int, float, Bit, int | None, float | None, Bit | None)
 
 
 @contextmanager
@@ -78,9 +75,13 @@ def each_row(path: Path, kind: type[Row]) -> Iterator[Row]:
     Raises:
         FakefaceError: the file is no CSV, a column is missing or a cell is not what its field allows.
     """
-    from pydantic import TypeAdapter, ValidationError  # `scan`, which runs at every `dvc repro`, only writes tables
+    # Not at the top: `scan`, which runs at every `dvc repro`, only writes tables.
+    from pydantic import TypeAdapter, ValidationError
 
-    numeric = {field.name for field in fields(kind) if field.type in _NUMERIC}  # type: ignore[arg-type]
+    from fakeface.core.records import Bit
+
+    number_types = (int, float, Bit, int | None, float | None, Bit | None)
+    numeric = {field.name for field in fields(kind) if field.type in number_types}  # type: ignore[arg-type]
     validate = TypeAdapter(list[kind]).validate_python  # type: ignore[valid-type]
     first_line = 2
     try:

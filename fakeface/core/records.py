@@ -1,4 +1,7 @@
-"""The schemas of the tables (CSV) that the stages exchange, a dataclass per kind of row, and the names that labels go by."""
+"""The schemas of the tables (CSV) that the stages exchange, a dataclass per kind of row, and the names that labels go by.
+
+The listing's is in `listing.py`.
+"""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -27,19 +30,6 @@ RelationKind = Literal["bytes", "pixels", "photo", "mirrored"]
 
 SAMPLE_MARKER: Final = "THE-DRAWN-SAMPLE.txt"
 """The file by which a folder of photos says that the project drew them, wherever it is copied and however it is named."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """One file below data.root, as `scan` found it: its `path` relative to data.root, with forward slashes.
-
-    `reason` says why the file cannot be read; it then has no `bytes` and no `sha256`, and a name that is not UTF-8 is escaped.
-    """
-
-    path: str
-    bytes: int | None
-    sha256: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

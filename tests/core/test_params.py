@@ -1,5 +1,5 @@
-from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from pydantic import Field
@@ -7,8 +7,9 @@ from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 
 from fakeface.core.errors import ParamsError
-from fakeface.core.params import STRICT, DataParams, flat_params, load_section, read_yaml
-from fakeface.core.params_file import load_root
+from fakeface.core.params import STRICT, check_section, flat_params, folder, read_yaml
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -25,6 +26,10 @@ def params_file(folder: Path, text: str) -> Path:
     return path
 
 
+def load(path: Path, section: str, kind: type[Kind]) -> Kind:
+    return check_section(read_yaml(path), section, kind, path)
+
+
 @pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.0e-4", "-2e5", "+3e+2", "1.e3", "0.25", "7", "1_000"])
 def test_numbers_are_those_that_dvc_reads(tmp_path: Path, text: str) -> None:
     path = params_file(tmp_path, f"value: {text}\n")
@@ -34,15 +39,15 @@ def test_numbers_are_those_that_dvc_reads(tmp_path: Path, text: str) -> None:
 
 
 def test_section_becomes_its_dataclass(tmp_path: Path) -> None:
-    assert load_section(params_file(tmp_path, "train: {lr: 1e-4, epochs: 3}\n"), "train", Train) == Train(lr=1e-4, epochs=3)
+    assert load(params_file(tmp_path, "train: {lr: 1e-4, epochs: 3}\n"), "train", Train) == Train(lr=1e-4, epochs=3)
 
 
 def test_a_whole_number_serves_as_a_float(tmp_path: Path) -> None:
-    assert load_section(params_file(tmp_path, "train: {lr: 1, epochs: 3}\n"), "train", Train).lr == 1.0
+    assert load(params_file(tmp_path, "train: {lr: 1, epochs: 3}\n"), "train", Train).lr == 1.0
 
 
 def test_scalar_parameter_is_a_section(tmp_path: Path) -> None:
-    assert load_section(params_file(tmp_path, "loss: bce\n"), "loss", str) == "bce"
+    assert load(params_file(tmp_path, "loss: bce\n"), "loss", str) == "bce"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def test_scalar_parameter_is_a_section(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(tmp_path: Path, section: str, complaint: str) -> None:
     path = params_file(tmp_path, f"train: {section}\n")
     with pytest.raises(ParamsError) as caught:
-        load_section(path, "train", Train)
+        load(path, "train", Train)
     assert str(caught.value) == f"{path}: {complaint}"
 
 
@@ -81,47 +86,30 @@ def test_what_is_wrong_is_named(tmp_path: Path, section: str, complaint: str) ->
 def test_a_file_that_is_no_params_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
     path = params_file(tmp_path, text)
     with pytest.raises(ParamsError) as caught:
-        load_section(path, "train", Train)
+        load(path, "train", Train)
     assert str(caught.value).startswith(f"{path}: {complaint}")
     assert "\n" not in str(caught.value)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"absent\.yaml: no such file"):
-        load_section(tmp_path / "absent.yaml", "train", Train)
+        load(tmp_path / "absent.yaml", "train", Train)
 
 
 @pytest.mark.parametrize(
-    ("value", "folder"),
+    ("value", "found"),
     [
         ("data/photos", Path("data/photos")),
         ("~/faces", Path.home() / "faces"),
-        ("'~'", Path.home()),
+        ("~", Path.home()),
         ("~nobody-by-this-name/faces", Path("~nobody-by-this-name/faces")),
-        ("'2024'", Path("2024")),
+        ("2024", Path("2024")),
         ("$HOME/`id`/${a}", Path("$HOME/`id`/${a}")),
         ("얼굴 사진", Path("얼굴 사진")),
     ],
 )
-def test_the_photos_folder(tmp_path: Path, value: str, folder: Path) -> None:
-    path = params_file(tmp_path, f"data:\n  root: {value}\n")
-    assert load_root(path) == load_section(path, "data", DataParams).root == folder
-
-
-@pytest.mark.parametrize("value", ["2024", "2024-05-06", "1.5", "yes", "~", "", "''", "[a]", "{a: b}", '"a\\0b"'])
-def test_a_root_that_is_no_name_is_refused_by_name(tmp_path: Path, value: str) -> None:
-    path = params_file(tmp_path, f"data:\n  root: {value}\n")
-    complaint = f"{path}: data.root: {read_yaml(path)['data']['root']!r}: should be the name of a folder"
-    for load in (load_root, partial(load_section, section="data", kind=DataParams)):
-        with pytest.raises(ParamsError) as caught:
-            load(path)
-        assert str(caught.value) == complaint
-
-
-@pytest.mark.parametrize("text", ["data: {}\n", "data: 3\n", "split: {}\n"])
-def test_a_missing_root_is_named(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ParamsError, match=r"params\.yaml: data\.root: missing"):
-        load_root(params_file(tmp_path, text))
+def test_a_folder_that_a_parameter_names(value: str, found: Path) -> None:
+    assert folder(value) == found
 
 
 def test_parameters_are_named_as_dvc_names_them() -> None:

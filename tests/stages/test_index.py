@@ -13,7 +13,8 @@ from PIL import Image
 from bench.child import measured
 from fakeface.core.files import read_json, read_rows, write_rows
 from fakeface.core.frames import frame_of
-from fakeface.core.records import SAMPLE_MARKER, FileRecord, ImageRecord, RejectedRecord
+from fakeface.core.listing import FileRecord
+from fakeface.core.records import SAMPLE_MARKER, ImageRecord, RejectedRecord
 from stages import index, scan
 from tests.conftest import Command, Outcome, photo, write_params, write_photos
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fakeface.core.files import read_rows
-from fakeface.core.records import FileRecord
+from fakeface.core.listing import FileRecord
 from stages import scan
 from tests.conftest import ROOT, Command, Outcome, without_privileges, write_params
 
@@ -235,7 +235,7 @@ def test_a_run_without_a_change_imports_next_to_nothing(
     monkeypatch.setattr(scan, "SETTLED_NS", 0)
     (photos / "dangling.jpg").symlink_to("nowhere")
     run(photos)
-    heavy = {"numpy", "pandas", "PIL", "pydantic", "tqdm", "concurrent"}
+    heavy = {"numpy", "pandas", "PIL", "pydantic", "yaml", "tqdm", "concurrent", "fakeface.core.records"}
     code = f"""
 import sys
 from stages import scan
@@ -251,6 +251,32 @@ def test_a_missing_folder_is_one_line(run: Scan, tmp_path: Path) -> None:
         complaint = f"error: {tmp_path / name}: no such folder: data.root should name a folder of photos\n"
         assert run(tmp_path / name) == Outcome(1, "", complaint)
     assert not (tmp_path / "listing.csv").exists()
+
+
+def test_missing_parameters_are_one_line(command: Command, tmp_path: Path) -> None:
+    outcome = command(scan, "--listing", tmp_path / "listing.csv", "--params", tmp_path / "absent.yaml")
+    assert outcome == Outcome(2, "", f"error: {tmp_path / 'absent.yaml'}: no such file\n")
+
+
+def test_the_users_own_folder_is_where_it_is_now(
+    photos: Path, run: Scan, listing: Listing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found for the same params.yaml before is of another user."""
+    shutil.copytree(photos / "real", tmp_path / "other/photos")
+    for home, count in ((tmp_path, 6), (tmp_path / "other", 3)):
+        monkeypatch.setenv("HOME", str(home))
+        assert run(Path("~/photos")) == Outcome(0, "", "")
+        assert len(listing()) == count
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "3", "[1]", '["", 3]', "\xff", "null"])
+def test_a_damaged_memory_of_the_parameters_is_none(photos: Path, run: Scan, damaged: str, tmp_path: Path) -> None:
+    memory = tmp_path / "checkout/.cache/params/checked"
+    run(photos)
+    before = memory.read_bytes()
+    memory.write_bytes(damaged.encode("latin-1"))
+    assert run(photos) == Outcome(0, "", "")
+    assert memory.read_bytes() == before
 
 
 def test_a_mistake_in_any_section_ends_the_first_stage_that_runs(photos: Path, command: Command, tmp_path: Path) -> None:
