@@ -1,6 +1,6 @@
 """Perturbations: small changes that photos undergo on their way through the net, and that leave what they show as it was.
 
-Each takes an upright RGB image and returns an RGB image of the same size, the same on every run.
+Each takes an upright RGB image and returns an RGB image, the same on every run; `web` alone returns a smaller one.
 """
 
 import io
@@ -18,6 +18,9 @@ NOISE_SIGMA = 10.0
 """The noise's standard deviation, on a scale of 0 to 255."""
 NOISE_ROWS = 64
 """The noise is made for so many rows at once: of a large photo as numbers with a fraction, memory may not hold all."""
+LAUNDERED_SHARE = (0.80, 0.97)
+LAUNDERED_QUALITY = (80, 95)
+"""What sites make of a photo that is uploaded: sides reduced to a share of what they were, JPEG of a quality, both included."""
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:
@@ -51,6 +54,20 @@ def noise(image: Image.Image) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def launder(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Reduce a little, by a bicubic or a Lanczos filter, and compress to JPEG, each as `rng` draws it."""
+    share = rng.uniform(*LAUNDERED_SHARE)
+    resampling = (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)[int(rng.integers(2))]
+    quality = int(rng.integers(*LAUNDERED_QUALITY, endpoint=True))
+    size = (max(1, round(share * image.width)), max(1, round(share * image.height)))
+    return jpeg(image.resize(size, resampling), quality)
+
+
+def web(image: Image.Image) -> Image.Image:
+    """`launder` with the image's content as the seed."""
+    return launder(image, np.random.default_rng(crc32(image.tobytes())))
+
+
 PERTURBATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "jpeg_95": partial(jpeg, quality=95),
     "jpeg_75": partial(jpeg, quality=75),
@@ -58,4 +75,5 @@ PERTURBATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "half_size": half_size,
     "blur": blur,
     "noise": noise,
+    "web": web,
 }
