@@ -66,5 +66,5 @@ def statistics(options: Options) -> Result:
 
 def _pack(work: Workspace) -> Measures:
     """The stage in a process of its own."""
-    arguments = ("--split", work.paths.split, "--packed", work.root / "again", "--params", work.paths.params)
-    return measured("stages.pack", "main", *arguments)
+    read = ("--split", work.paths.split, "--faces", work.faces)
+    return measured("stages.pack", "main", *read, "--packed", work.root / "again", "--params", work.paths.params)

@@ -17,7 +17,7 @@ from fakeface.core.files import read_rows, write_rows
 from fakeface.core.params import read_yaml
 from fakeface.core.records import FileRecord, ImageRecord, SplitRecord
 from fakeface.params import IndexParams, PackParams, RelateParams, SampleParams, SplitParams, load_params
-from stages import compute_stats, index, pack, relate, sample, scan, split, train
+from stages import compute_stats, find_faces, index, pack, relate, sample, scan, split, train
 
 DRAWN_PX = 600
 """The side of the set's photos."""
@@ -40,6 +40,10 @@ class Workspace:
     def paths(self) -> train.Paths:
         names = ("packed", "split.csv", "stats.json", "index.json", "model", "metrics.json", "history.csv", "params.yaml")
         return train.Paths("ce", *(self.root / name for name in names))
+
+    @property
+    def faces(self) -> Path:
+        return self.root / "faces"
 
     @property
     def pack_params(self) -> PackParams:
@@ -67,7 +71,9 @@ def new_workspace(options: Options, recipe: Path, changes: Changes, valid_share:
     else:
         first_train = round(valid_share * options.images)
         write_rows(paths.split, SplitRecord, (_on_a_side(row, first_train) for row in read_rows(images, ImageRecord)))
-    pack.run(pack.Paths(paths.split, paths.packed), work.photos, work.pack_params)
+    with redirect_stdout(sys.stderr):
+        find_faces.run(find_faces.Paths(images, work.faces, unread), work.photos)
+    pack.run(pack.Paths(paths.split, work.faces, paths.packed), work.photos, work.pack_params)
     compute_stats.run(compute_stats.Paths(paths.packed / "train.npy", paths.stats))
     return work
 

@@ -17,14 +17,14 @@ from stages import index
 GROWTH = 1.2
 """By this factor at most may the time per image grow from the smallest number of images to the largest, and the peak memory of
 stages that hold a few images at a time."""
-TABLE_STAGES = ("index", "split")
+TABLE_STAGES = ("index", "split", "find_faces")
 """Stages that hold a whole table in memory, where each image may take 2 KiB."""
 PROCESS_MIB = 160
 """What a process with pandas takes on top of that, its first tables included."""
 
 
 def scaling(options: Options) -> Result:
-    """index, relate, split, pack and compute_stats on ever more small images: time per image, peak memory."""
+    """index, relate, split, find_faces, pack and compute_stats on ever more small images: time per image, peak memory."""
     contenders: dict[str, Go] = {}
     goals = []
     first: dict[str, str] = {}
@@ -56,6 +56,7 @@ def _per_image(command: Go, size: int) -> Measures:
 def _commands(folder: Path, size: int) -> dict[str, Go]:
     """The stages on `size` new images, each by its own command line; what one reads is there before the first runs."""
     photos, images, relations, table = (folder / name for name in ("photos", "images.csv", "relations", "split.csv"))
+    faces = folder / "faces"
     listing, params, ignored = folder / "listing.csv", folder / "params.yaml", folder / "ignored.json"
     draw_small(photos, size)
     write_params(
@@ -91,6 +92,7 @@ def _commands(folder: Path, size: int) -> dict[str, Go]:
         "index": partial(stage, "index", "--listing", listing, "--images", images, *rejected, "--metrics", ignored),
         "relate": relate,
         "split": partial(stage, "split", "--images", images, "--relations", relations, "--split", table, "--metrics", ignored),
-        "pack": partial(stage, "pack", "--split", table, "--packed", folder),
+        "find_faces": partial(stage, "find_faces", "--images", images, "--faces", faces, "--metrics", ignored),
+        "pack": partial(stage, "pack", "--split", table, "--faces", faces, "--packed", folder),
         "compute_stats": partial(measured, "stages.compute_stats", "main", *packed, "--stats", ignored),
     }

@@ -55,7 +55,7 @@ def _epochs(part: str, options: Options, device_name: DeviceName, of_notebook: f
     work, recipe, device = _prepared(options, device_name)
     train_count, valid_count = (len(side.records) for side in _sides(work))
     bare = BareTraining(recipe, device, train_count, valid_count, work.pack_params.eval_px)
-    again = partial(pack.run, pack.Paths(work.paths.split, work.root / "again"), work.photos, work.pack_params)
+    again = partial(pack.run, pack.Paths(work.paths.split, work.faces, work.root / "again"), work.photos, work.pack_params)
     with own_epochs(work, recipe, device) as own_epoch:
         contenders: dict[str, Go] = {
             "fakeface": partial(_after, keep_freed_memory, own_epoch),

@@ -108,7 +108,7 @@ def _with_models(options: Options, usual_recipe: Path) -> tuple[Workspace, Recip
     for name in OBJECTIVE_NAMES:
         (work.root / name).mkdir()
         shutil.copy(network, work.root / name)
-        card = {"objective": name, "image_px": px, "is_sample": False, "thresholds": {"half": 0.5}}
+        card = {"objective": name, "image_px": px, "framing": "centre", "is_sample": False, "thresholds": {"half": 0.5}}
         write_json(work.root / name / CARD_FILE, card)
     return work, recipe
 

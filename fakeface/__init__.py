@@ -2,6 +2,7 @@
 
     core        what every room uses: errors, parameters, table schemas, files written whole, work on all cores
     photos      from a file to pixels, and what happens to photos on their way through the net
+    faces       found in a photo, aligned in a crop, and which part of a face each pixel shows
     relations   which photos share a part: features, shortlist, matching
     training    from packed photos to a calibrated network: the loop, losses, augmentation, checkpoints, devices
     scoring     from predictions to numbers: scores, intervals, slices, baselines, comparison
@@ -12,8 +13,8 @@
     detector    a trained model as it is used, without torch
     params      params.yaml in types, and the check of the whole file
 
-Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > detector > photos >
-params > core.
+Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > detector > faces >
+photos > params > core.
 """
 
 __version__ = "0.1.0"

@@ -12,11 +12,12 @@ from PIL import Image
 from fakeface.core.cores import available_cores
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
-from fakeface.core.records import OBJECTIVE_NAMES
-from fakeface.photos.images import fit
+from fakeface.core.records import FRAMINGS, OBJECTIVE_NAMES, Framing
+from fakeface.faces.crops import Crop, crop
+from fakeface.faces.finder import find_landmarks
 
 WEIGHTS_FILE, NETWORK_FILE, CARD_FILE, RUN_FILE = "weights.safetensors", "network.onnx", "model.json", "run.json"
-CARD_TYPES = {"objective": str, "image_px": int, "is_sample": bool, "thresholds": dict}
+CARD_TYPES = {"objective": str, "image_px": int, "framing": str, "is_sample": bool, "thresholds": dict}
 BATCH_SIZE = 16
 
 
@@ -24,19 +25,34 @@ BATCH_SIZE = 16
 class Detector:
     """One objective's network, `image_px` the side of its square images, `is_sample` whether it learned from drawn ones.
 
+    `framing` is what of a photo its images show; `sees_regions` whether it also takes which part of a face each pixel shows.
     `thresholds` are the p_fake from which on an image is called fake, by the goal that each was chosen for on valid.
     """
 
     objective: str
     image_px: int
+    framing: Framing
     is_sample: bool
     thresholds: dict[str, float]
     session: Any
 
-    def scores(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Calibrated p_fake (N,) and logits (N, 2) of uint8 images (N, image_px, image_px, 3)."""
+    @property
+    def sees_regions(self) -> bool:
+        return any(value.name == "regions" for value in self.session.get_inputs())
+
+    def scores(
+        self, images: NDArray[np.uint8], regions: NDArray[np.uint8] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Calibrated p_fake (N,) and logits (N, 2) of uint8 images (N, image_px, image_px, 3).
+
+        `regions` uint8 (N, image_px, image_px) are needed where the network sees them, and else ignored.
+        """
+        inputs = {"images": images} | ({"regions": regions} if regions is not None and self.sees_regions else {})
         parts = [
-            self.session.run(["p_fake", "logits"], {"images": np.ascontiguousarray(images[first : first + BATCH_SIZE])})
+            self.session.run(
+                ["p_fake", "logits"],
+                {name: np.ascontiguousarray(values[first : first + BATCH_SIZE]) for name, values in inputs.items()},
+            )
             for first in range(0, len(images), BATCH_SIZE)
         ]
         p_fake, logits = (np.concatenate(part).astype(np.float64) for part in zip(*parts, strict=True))
@@ -55,9 +71,18 @@ def score_image(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[s
 
     A network sees one image at a time, so no score depends on an image's neighbours; larger batches are no faster on CPUs.
     """
-    fitted = {px: fit(image, px)[np.newaxis] for px in {detector.image_px for detector in detectors.values()}}
-    outputs = {name: detector.scores(fitted[detector.image_px]) for name, detector in detectors.items()}
+    crops = crop_photo(image, detectors)
+    outputs = {name: detector.scores(*(part[np.newaxis] for part in crops[name])) for name, detector in detectors.items()}
     return {name: Score(float(p_fake[0]), logits[0]) for name, (p_fake, logits) in outputs.items()}
+
+
+def crop_photo(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, Crop]:
+    """What each detector sees of an RGB image, as `pack` cropped it for training; faces are found once, if any needs them."""
+    needs_face = any(detector.framing == "face" or detector.sees_regions for detector in detectors.values())
+    landmarks = find_landmarks(image) if needs_face else None
+    wanted = {(detector.framing, detector.image_px) for detector in detectors.values()}
+    crops = {(framing, px): crop(image, landmarks, framing, px) for framing, px in wanted}
+    return {name: crops[detector.framing, detector.image_px] for name, detector in detectors.items()}
 
 
 def load_detectors(models: Path, threads: int | None = None) -> dict[str, Detector]:
@@ -85,7 +110,7 @@ def load_detector(folder: Path, threads: int | None = None) -> Detector:
     check_card(card, folder / CARD_FILE)
     session = load_network(folder / NETWORK_FILE, threads)
     check_network(session, card["image_px"], folder / NETWORK_FILE)
-    return Detector(card["objective"], card["image_px"], card["is_sample"], card["thresholds"], session)
+    return Detector(card["objective"], card["image_px"], card["framing"], card["is_sample"], card["thresholds"], session)
 
 
 def load_network(path: Path, threads: int | None = None) -> Any:
@@ -108,15 +133,18 @@ def check_card(card: Any, path: Path) -> None:
             raise FakefaceError(f"{path}: {key}: missing")
         if type(card[key]) is not kind:
             raise FakefaceError(f"{path}: {key}: {card[key]!r}: expected {kind.__name__}")
+    if card["framing"] not in FRAMINGS:
+        raise FakefaceError(f"{path}: framing: {card['framing']!r}: expected {' or '.join(FRAMINGS)}")
     for name, threshold in card["thresholds"].items():
         if type(threshold) not in (int, float):
             raise FakefaceError(f"{path}: thresholds.{name}: {threshold!r}: expected a number")
 
 
 def check_network(session: Any, image_px: int, path: Path) -> None:
-    """Raises FakefaceError where a network does not give p_fake and logits of images of that size."""
+    """Raises FakefaceError where a network does not give p_fake and logits of images, and maybe regions, of that size."""
     inputs = {value.name: value.shape[1:] for value in session.get_inputs()}
     outputs = {value.name for value in session.get_outputs()}
-    if inputs != {"images": [image_px, image_px, 3]} or not outputs >= {"p_fake", "logits"}:
+    images = {"images": [image_px, image_px, 3]}
+    if inputs not in (images, images | {"regions": [image_px, image_px]}) or not outputs >= {"p_fake", "logits"}:
         found = f"{', '.join(sorted(outputs))} of {', '.join(f'{name} {shape}' for name, shape in inputs.items())}"
         raise FakefaceError(f"{path}: {found}: expected p_fake and logits of images [{image_px}, {image_px}, 3]")

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from fakeface.core.errors import ParamsError
 from fakeface.core.params import STRICT, DataParams, check_section, read_yaml
-from fakeface.core.records import ObjectiveName, ThresholdName
+from fakeface.core.records import Framing, ObjectiveName, ThresholdName
 
 Section = TypeVar("Section")
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -92,15 +92,23 @@ class SplitParams:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class PackParams:
-    """Section `pack`: the side of a packed image, larger for training so that crops can move about in it."""
+    """Section `pack`: the side of a packed image, larger for training so that crops can move about in it.
+
+    `laundered` is how many copies of each train image are packed with it, as the web would leave them.
+    """
 
     train_px: int = Field(ge=16, le=4096)
     eval_px: int = Field(ge=16, le=4096)
+    framing: Framing
+    laundered: int = Field(ge=0, le=100)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class AugmentParams:
-    """Section `augment`: brightness, contrast, saturation scaled by 1 ± the value; hue turned by ± that share of a circle."""
+    """Section `augment`: brightness, contrast, saturation scaled by 1 ± the value; hue turned by ± that share of a circle.
+
+    `laundered` is the probability that one of an image's laundered copies stands for it.
+    """
 
     crop_px: int = Field(ge=1)
     horizontal_flip: float = Field(ge=0, le=1)
@@ -109,14 +117,21 @@ class AugmentParams:
     contrast: float = Field(ge=0, le=1)
     saturation: float = Field(ge=0, le=1)
     hue: float = Field(ge=0, le=0.5)
+    laundered: float = Field(ge=0, le=1)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ModelParams:
-    """Section `model`: `arch` is one of ARCHITECTURES, `weights` imagenet, random or a file."""
+    """Section `model`: `arch` is one of ARCHITECTURES, `weights` imagenet, random or a file.
+
+    `pooling` is over the whole image, as the architecture has it, or over each region of a face; only the latter learns which
+    parts were replaced, with that weight of the loss, `parts`.
+    """
 
     arch: str
     weights: str
+    pooling: Literal["image", "regions"]
+    parts: float = Field(ge=0, allow_inf_nan=False)
 
     @field_validator("arch")
     @classmethod
@@ -135,7 +150,10 @@ class ModelParams:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainParams:
-    """Section `train`; training stops after `patience` epochs without a better validation accuracy."""
+    """Section `train`; training stops after `patience` epochs without a better validation accuracy.
+
+    With an `averaging` above 0 the weights are a moving average that keeps that share at each step, of all `epochs`.
+    """
 
     seed: Seed
     optimizer: Literal["adam", "adamw"]
@@ -146,6 +164,7 @@ class TrainParams:
     batch_size: int = Field(ge=2)
     epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
+    averaging: float = Field(ge=0, lt=1)
     device: DeviceName
     precision: Precision
     layout: Layout
@@ -206,9 +225,12 @@ def check_params(path: Path) -> dict[str, Any]:
             raise ParamsError(f"{path}: {section}: missing")
         _check_keys(path, section, values[section], kind)
     sections = {section: check_section(values[section], kind, f"{path}: {section}") for section, kind in SECTIONS.items()}
-    crop_px, train_px = sections["augment"].crop_px, sections["pack"].train_px
-    if crop_px > train_px:
-        raise ParamsError(f"{path}: augment.crop_px: {crop_px}: should be at most pack.train_px, {train_px}")
+    pack, crop_px = sections["pack"], sections["augment"].crop_px
+    if crop_px > pack.train_px:
+        raise ParamsError(f"{path}: augment.crop_px: {crop_px}: should be at most pack.train_px, {pack.train_px}")
+    if pack.framing == "face" and (pack.train_px < pack.eval_px or (pack.train_px - pack.eval_px) % 2):
+        expected = f"should be pack.eval_px, {pack.eval_px}, or more by an even number, where pack.framing is face"
+        raise ParamsError(f"{path}: pack.train_px: {pack.train_px}: {expected}")
     return sections
 
 

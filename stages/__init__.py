@@ -5,6 +5,7 @@
     index            find the images, read their labels, reject what cannot be used
     relate           find near-duplicates and shared parts (data leakage)
     split            put every image on one side, train, valid or test, related images on the same
+    find_faces       find the largest face in each photo, and the points of its mesh
     pack             decode each train and valid image once, to fixed-size arrays
     compute_stats    per-channel mean and standard deviation of the train images
     train            train one classifier, `ce` or `bce`, and calibrate it

@@ -1,60 +1,131 @@
 """Decode each train and valid image once, to fixed-size arrays.
 
-reads   SPLIT, the side of each photo; the photos in data.root; params.yaml: data, pack
-does    resizes the shorter side of each photo and cuts out the centre square, on all cores
-writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT; `infer` decodes the photos itself
+reads   SPLIT, the side of each photo; FACES, its largest face; the photos in data.root; params.yaml: data, pack
+does    cuts out the face, aligned, or the centre square, on all cores; train images once more in copies as the web leaves them
+writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT, as are those of all arrays;
+        PACKED/{train,valid}_regions.npy: uint8 (N, px, px), which part of a face each pixel shows;
+        PACKED/train_laundered.npy: uint8 (N, copies, px, px, 3); `infer` decodes the photos itself
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from fakeface.core.arguments import ParamsPath, parse_paths
-from fakeface.core.errors import run_as_command
-from fakeface.core.files import each_row, replacing
+from fakeface.core.arrays import map_array, writing_array
+from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.core.files import each_row
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.params import DataParams
-from fakeface.core.records import Side, SplitRecord
+from fakeface.core.records import FaceRecord, Framing, Side, SplitRecord
+from fakeface.faces.crops import crop, scale_landmarks
+from fakeface.faces.finder import Points
+from fakeface.faces.regions import RegionMap
 from fakeface.params import PackParams, load_params
-from fakeface.photos.images import Pixels, fit, read_indexed
+from fakeface.photos.images import Pixels, read_indexed
+from fakeface.photos.perturbations import launder
 
 
 @dataclass(frozen=True)
 class Paths:
     split: Annotated[Path, "CSV to read: every image's side"]
-    packed: Annotated[Path, "folder to write train.npy and valid.npy to"]
+    faces: Annotated[Path, "folder to read faces.csv and landmarks.npy from"]
+    packed: Annotated[Path, "folder to write the arrays to"]
     params: ParamsPath = Path("params.yaml")
 
 
-def load_pixels(record: SplitRecord, root: Path, px: int) -> Pixels:
-    """The pixels of one image, (px, px, 3). Raises ImageError, also where the file has changed since it was indexed."""
-    return fit(read_indexed(root / record.path, record.sha256), px)
+@dataclass(frozen=True)
+class Format:
+    """How the images of a side are packed: see `crop`; `copies` is how many laundered ones come with each."""
+
+    framing: Framing
+    px: int
+    margin_px: int
+    copies: int
+
+    @property
+    def side_px(self) -> int:
+        return self.px + 2 * self.margin_px
 
 
-def write_images(path: Path, images: Iterable[Pixels], count: int, px: int) -> None:
-    """Write `count` images as a .npy file (count, px, px, 3), with one at a time in memory.
+class Photo(NamedTuple):
+    """A row of the split and the landmarks of its face, None where there is none."""
 
-    The file is written, not memory-mapped: on a full disk a write raises OSError, and a mapped page kills the process.
-    """
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, px, px, 3)}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for image in images:
-            file.write(image.data)
+    record: SplitRecord
+    landmarks: Points | None
+
+
+class PackedPhoto(NamedTuple):
+    """`pixels` (P, P, 3), `regions` (P, P), `laundered` (copies, P, P, 3)."""
+
+    pixels: Pixels
+    regions: RegionMap
+    laundered: Pixels
+
+
+def formats_of(params: PackParams) -> dict[Side, Format]:
+    """In framing "face" a train image shows more around the same face, in "centre" the same in more pixels."""
+    if params.framing == "centre":
+        train = Format("centre", params.train_px, 0, params.laundered)
+    else:
+        train = Format("face", params.eval_px, (params.train_px - params.eval_px) // 2, params.laundered)
+    return {"train": train, "valid": Format(params.framing, params.eval_px, 0, 0)}
+
+
+def photos_of(side: Side, split: Path, faces: Path) -> Iterator[Photo]:
+    """The side's photos in the split's order, a few in memory. Raises FakefaceError where the faces are of other photos."""
+    landmarks, table = map_array(faces / "landmarks.npy"), faces / "faces.csv"
+    rows = zip_longest(each_row(split, SplitRecord), each_row(table, FaceRecord))
+    for number, (record, face) in enumerate(rows):
+        if record is None or face is None or record.path != face.path:
+            there, expected = (row.path if row else "nothing" for row in (face, record))
+            raise FakefaceError(f"{table}: line {number + 2}: {there}: expected {expected}, as in {split}")
+        if record.side == side:
+            yield Photo(record, np.array(landmarks[number]) if face.faces else None)
+
+
+def pack_photo(photo: Photo, root: Path, form: Format) -> PackedPhoto:
+    """Raises ImageError, also where the file has changed since it was indexed."""
+    image = read_indexed(root / photo.record.path, photo.record.sha256)
+    pixels, regions = crop(image, photo.landmarks, form.framing, form.px, form.margin_px)
+    laundered = np.empty((form.copies, *pixels.shape), np.uint8)
+    for number in range(form.copies):
+        copy = launder(image, np.random.default_rng([int(photo.record.sha256, 16), number]))
+        landmarks = scale_landmarks(photo.landmarks, image.size, copy.size)
+        laundered[number] = crop(copy, landmarks, form.framing, form.px, form.margin_px).pixels
+    return PackedPhoto(pixels, regions, laundered)
+
+
+def write_side(packed: Path, side: Side, photos: Iterator[PackedPhoto], count: int, form: Format) -> None:
+    """The side's arrays, with one photo at a time in memory."""
+    shape = (count, form.side_px, form.side_px)
+    with ExitStack() as stack:
+        write_pixels = stack.enter_context(writing_array(packed / f"{side}.npy", np.uint8, (*shape, 3)))
+        write_regions = stack.enter_context(writing_array(packed / f"{side}_regions.npy", np.uint8, shape))
+        write_laundered = None
+        if side == "train":
+            path = packed / f"{side}_laundered.npy"
+            write_laundered = stack.enter_context(writing_array(path, np.uint8, (count, form.copies, *shape[1:], 3)))
+        for photo in photos:
+            write_pixels(photo.pixels)
+            write_regions(photo.regions)
+            if write_laundered is not None:
+                write_laundered(photo.laundered)
 
 
 def run(paths: Paths, root: Path, params: PackParams) -> None:
     counts = Counter(record.side for record in each_row(paths.split, SplitRecord))
-    sides: tuple[tuple[Side, int], ...] = (("train", params.train_px), ("valid", params.eval_px))
-    for side, px in sides:
-        records = (record for record in each_row(paths.split, SplitRecord) if record.side == side)
-        images = on_all_cores(partial(load_pixels, root=root, px=px), records, side, total=counts[side])
-        write_images(paths.packed / f"{side}.npy", images, counts[side], px)
+    for side, form in formats_of(params).items():
+        photos = photos_of(side, paths.split, paths.faces)
+        packed = on_all_cores(partial(pack_photo, root=root, form=form), photos, side, total=counts[side])
+        write_side(paths.packed, side, packed, counts[side], form)
 
 
 def main(argv: list[str]) -> None:

@@ -18,7 +18,7 @@ from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_json, write_json, write_rows
 from fakeface.core.params import read_yaml
 from fakeface.core.records import EpochRecord, ObjectiveName
-from fakeface.params import AugmentParams, ModelParams, TrainParams, load_params
+from fakeface.params import AugmentParams, ModelParams, PackParams, TrainParams, load_params
 from fakeface.tracking.records import new_run_record
 from fakeface.tracking.runs import LiveRun, live_run
 from fakeface.training.checkpoint import fingerprint, open_checkpoints
@@ -51,7 +51,8 @@ def read_recipe(paths: Paths) -> Recipe:
     augment = load_params(paths.params, "augment", AugmentParams)
     model = load_params(paths.params, "model", ModelParams)
     stats = read_json(paths.stats)
-    return Recipe(paths.objective, train, augment, model, stats["mean"], stats["std"])
+    framing = load_params(paths.params, "pack", PackParams).framing
+    return Recipe(paths.objective, train, augment, model, framing, stats["mean"], stats["std"])
 
 
 def code_files(root: Path) -> Iterator[Path]:

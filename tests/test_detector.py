@@ -11,12 +11,17 @@ import torch
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json, write_json
-from fakeface.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, load_detector
+from fakeface.core.records import FRAMINGS
+from fakeface.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, Detector, crop_photo, load_detector, score_image
+from fakeface.faces.crops import crop
+from fakeface.faces.finder import find_landmarks
+from fakeface.faces.regions import Region
 from fakeface.training.export import ExportedClassifier
-from tests.conftest import ROOT
+from tests.conftest import ROOT, photo
+from tests.faces.drawn import drawn_face
 from tests.tiny_models import IMAGE_PX, write_model
 
-CARD = {"objective": "bce", "image_px": IMAGE_PX, "is_sample": True}
+CARD = {"objective": "bce", "image_px": IMAGE_PX, "framing": "centre", "is_sample": True}
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +47,7 @@ def complaint(folder: Path) -> str:
 def test_it_knows_what_it_was_made_for(folder: Path) -> None:
     detector = load_detector(folder)
     assert (detector.objective, detector.image_px, detector.is_sample) == ("bce", IMAGE_PX, True)
+    assert (detector.framing, detector.sees_regions) == ("centre", False)
 
 
 @pytest.mark.parametrize("count", [1, BATCH_SIZE, BATCH_SIZE + 1, 3 * BATCH_SIZE - 1])
@@ -97,6 +103,8 @@ def test_a_key_that_the_card_lacks_is_named(folder: Path, key: str) -> None:
         ("image_px", "32", "'32': expected int"),
         ("is_sample", 1, "1: expected bool"),
         ("objective", None, "None: expected str"),
+        ("framing", None, "None: expected str"),
+        ("framing", "hand", "'hand': expected face or centre"),
         ("thresholds", [0.5], "[0.5]: expected dict"),
         ("thresholds", {"half": None}, "None: expected a number"),
     ],
@@ -137,3 +145,62 @@ print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")
+
+
+@pytest.fixture(scope="module")
+def detectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Detector]:
+    """By what they see: two framings, with and without regions."""
+    folder = tmp_path_factory.mktemp("kinds")
+    for framing in FRAMINGS:
+        write_model(folder / framing, "ce", framing=framing)
+        write_model(folder / f"{framing}, regions", "ce", framing=framing, sees_regions=True)
+    return {path.name: load_detector(path) for path in sorted(folder.iterdir())}
+
+
+def test_regions_are_fed_to_the_networks_that_ask_for_them(detectors: dict[str, Detector]) -> None:
+    image = photo(0, 300, 220)
+    image.paste(drawn_face(0), (120, 20))
+    landmarks = find_landmarks(image)
+    assert landmarks is not None
+    scores = score_image(image, detectors)
+    for framing in FRAMINGS:
+        expected = crop(image, landmarks, framing, IMAGE_PX)
+        logits = detectors[framing].scores(expected.pixels[np.newaxis])[1][0]
+        np.testing.assert_allclose(scores[framing].logits, logits)
+        share = (expected.regions == Region.REST).mean()
+        assert 0 < share < 1
+        np.testing.assert_allclose(scores[f"{framing}, regions"].logits, logits + np.array([0, share]), atol=1e-5)
+
+
+def test_many_images_with_their_regions_are_scored_as_one_by_one(detectors: dict[str, Detector]) -> None:
+    rng, count = np.random.default_rng(0), BATCH_SIZE + 3
+    images = rng.integers(0, 256, (count, IMAGE_PX, IMAGE_PX, 3), dtype=np.uint8)
+    regions = rng.integers(0, len(Region), (count, IMAGE_PX, IMAGE_PX), dtype=np.uint8)
+    detector = detectors["face, regions"]
+    together, _ = detector.scores(images, regions)
+    alone = [detector.scores(images[[row]], regions[[row]])[0][0] for row in range(count)]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_without_a_face_all_see_the_centre(detectors: dict[str, Detector]) -> None:
+    crops = crop_photo(photo(0, 90, 50), detectors)
+    for seen in crops.values():
+        np.testing.assert_array_equal(seen.pixels, crop(photo(0, 90, 50), None, "centre", IMAGE_PX).pixels)
+        assert (seen.regions == Region.REST).all()
+
+
+@pytest.mark.parametrize("kind", ["centre", "centre, regions", "face", "face, regions"])
+def test_faces_are_looked_for_once_and_only_where_they_matter(
+    detectors: dict[str, Detector], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    looked = []
+    monkeypatch.setattr("fakeface.detector.find_landmarks", looked.append)
+    score_image(photo(0), {"ce": detectors[kind], "bce": detectors[kind]})
+    assert len(looked) == (0 if kind == "centre" else 1)
+
+
+def test_regions_of_another_size_are_named(folder: Path) -> None:
+    write_model(folder / "new", "bce", sees_regions=True)
+    write_json(folder / "new" / CARD_FILE, read_json(folder / "new" / CARD_FILE) | {"image_px": 48})
+    found = f"logits, p_fake of images [{IMAGE_PX}, {IMAGE_PX}, 3], regions [{IMAGE_PX}, {IMAGE_PX}]: expected "
+    assert complaint(folder / "new").startswith(f"{folder / 'new' / NETWORK_FILE}: {found}")

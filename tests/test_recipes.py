@@ -12,7 +12,7 @@ RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 
 NOTEBOOK: dict[str, dict[str, Any]] = {
     "split": {"by": "image", "folds": 5, "exclude_relatives": False, "test_count": 302, "test_difficulty": "mid"},
-    "pack": {"train_px": 256, "eval_px": 224},
+    "pack": {"train_px": 256, "eval_px": 224, "framing": "centre", "laundered": 0},
     "augment": {
         "crop_px": 224,
         "horizontal_flip": 0.5,

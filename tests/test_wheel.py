@@ -19,7 +19,7 @@ from tests.checkout import Checkout, new_checkout
 from tests.conftest import photo
 from tests.tiny_models import write_model
 
-OF_THE_PIPELINE = ("torch", "torchvision", "mlflow", "dvc", "pandas", "scipy", "sklearn", "matplotlib", "jinja2", "onnx", "cv2")
+OF_THE_PIPELINE = ("torch", "torchvision", "mlflow", "dvc", "pandas", "scipy", "sklearn", "matplotlib", "jinja2", "onnx")
 """Modules that the base install does not have."""
 
 

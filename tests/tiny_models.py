@@ -1,13 +1,15 @@
 """A model folder as `train` leaves it, but for its run record, with a network that is exported in a moment."""
 
+import warnings
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fakeface.core.files import write_json
-from fakeface.core.records import OBJECTIVE_NAMES, ObjectiveName
+from fakeface.core.records import OBJECTIVE_NAMES, Framing, ObjectiveName
 from fakeface.detector import CARD_FILE, NETWORK_FILE
+from fakeface.faces.regions import Region
 from fakeface.training.export import ExportedClassifier, export_onnx
 from fakeface.training.losses import OBJECTIVES
 
@@ -15,13 +17,55 @@ IMAGE_PX = 32
 THRESHOLDS = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}
 
 
-def write_model(folder: Path, objective: ObjectiveName, *, is_sample: bool = False) -> ExportedClassifier:
-    """Leave a random network for images of 32 px in `folder`, and return it; each objective has a network of its own."""
+def write_model(
+    folder: Path,
+    objective: ObjectiveName,
+    *,
+    framing: Framing = "centre",
+    sees_regions: bool = False,
+    is_sample: bool = False,
+) -> ExportedClassifier:
+    """Leave a random network for images of 32 px in `folder`, and return it; each objective has a network of its own.
+
+    One that sees regions adds the share of REST among them to logit 1, which the network returned knows nothing of.
+    """
     torch.manual_seed(OBJECTIVE_NAMES.index(objective))
     network = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 4 * 4, 2))
     classifier = ExportedClassifier(network, OBJECTIVES[objective], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
     folder.mkdir(parents=True)
     export_onnx(classifier, IMAGE_PX, folder / NETWORK_FILE)
-    card = {"objective": objective, "image_px": IMAGE_PX, "is_sample": is_sample, "thresholds": THRESHOLDS}
+    if sees_regions:
+        export_with_regions(classifier, folder / NETWORK_FILE)
+    card = {"objective": objective, "image_px": IMAGE_PX, "framing": framing, "is_sample": is_sample, "thresholds": THRESHOLDS}
     write_json(folder / CARD_FILE, card)
     return classifier
+
+
+class WithRegions(nn.Module):
+    """uint8 images (N, px, px, 3) and regions (N, px, px) -> p_fake (N,), logits (N, 2)."""
+
+    def __init__(self, classifier: ExportedClassifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
+        _, logits = self.classifier(images)
+        share = (regions.to(torch.int32) == int(Region.REST)).to(torch.float32).mean(dim=(1, 2))
+        logits = logits + torch.stack([torch.zeros_like(share), share], dim=1)
+        return self.classifier.objective.p_fake(logits), logits
+
+
+def export_with_regions(classifier: ExportedClassifier, path: Path) -> None:
+    inputs, outputs = ["images", "regions"], ["p_fake", "logits"]
+    examples = [torch.zeros((2, IMAGE_PX, IMAGE_PX, *rest), dtype=torch.uint8) for rest in ((3,), ())]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in `export_onnx`
+        torch.onnx.export(
+            WithRegions(classifier).eval(),
+            tuple(examples),
+            path,
+            dynamo=False,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes={name: {0: "images"} for name in inputs + outputs},
+        )

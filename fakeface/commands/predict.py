@@ -1,6 +1,7 @@
 """Judge photos: both models' verdict on each, and p_fake, the calibrated probability that it is a composite.
 
-A photo that is not square is judged by its centre square, as in training; --figure shows what was judged. Of a folder all
+What is judged is what the models saw in training, the largest face in a photo or its centre square; --figure shows it. Of a
+folder all
 photos are judged, also in folders below it, sorted by name; hidden files are skipped. What is no photo is named on standard
 error, and the others are judged all the same. --json names each photo as it was found; bytes that are not UTF-8 are escaped
 as Python's os.fsdecode does.
@@ -25,10 +26,12 @@ from fakeface.core.errors import FakefaceError, describe_os_error
 from fakeface.core.files import check_replaceable
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.params import load_section
-from fakeface.core.records import LABEL_NAMES, THRESHOLD_NAMES, ThresholdName
+from fakeface.core.records import LABEL_NAMES, THRESHOLD_NAMES, Framing, ThresholdName
 from fakeface.detector import CARD_FILE, Detector, load_detectors, score_image
+from fakeface.faces.crops import crop
+from fakeface.faces.finder import find_landmarks
 from fakeface.photos.folders import contents_of
-from fakeface.photos.images import ImageError, Pixels, fit, read_image
+from fakeface.photos.images import ImageError, Pixels, read_image
 
 PARAMS = Path("params.yaml")
 MAX_FIGURE_PHOTOS = 100
@@ -143,7 +146,8 @@ def run(
         verdicts.append(verdict)
         print(json_line(verdict) if as_json else f"{printable(str(verdict.photo))}  {verdict.in_words('  ')}", flush=True)
     if figure is not None and verdicts:
-        draw(verdicts, max(FIGURE_PX, *(detector.image_px for detector in detectors.values())), figure)
+        framing: Framing = "face" if any(detector.framing == "face" for detector in detectors.values()) else "centre"
+        draw(verdicts, framing, max(FIGURE_PX, *(detector.image_px for detector in detectors.values())), figure)
     return 0 if is_complete and len(verdicts) == len(photos) else 1
 
 
@@ -196,10 +200,12 @@ def check_figure(path: Path) -> None:
     check_replaceable(path)
 
 
-def draw(verdicts: Sequence[Verdict], px: int, path: Path) -> None:
+def draw(verdicts: Sequence[Verdict], framing: Framing, px: int, path: Path) -> None:
     from fakeface.reporting.figures import save, verdicts_figure
 
     def shown(verdict: Verdict) -> tuple[str, Pixels, str]:
-        return verdict.photo.name, fit(read_image(verdict.photo), px), verdict.in_words("\n")
+        image = read_image(verdict.photo)
+        landmarks = find_landmarks(image) if framing == "face" else None
+        return verdict.photo.name, crop(image, landmarks, framing, px).pixels, verdict.in_words("\n")
 
     save(verdicts_figure([shown(verdict) for verdict in verdicts]), path)

@@ -16,6 +16,10 @@ MODEL_LABELS: dict[ObjectiveName, str] = {"ce": "cross-entropy", "bce": "BCE"}
 ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
 THRESHOLD_NAMES: tuple[ThresholdName, ...] = ("half", "balanced_accuracy", "few_false_alarms")
 
+Framing = Literal["face", "centre"]
+FRAMINGS: tuple[Framing, ...] = ("face", "centre")
+"""What of a photo is looked at: the largest face in it, aligned, or the centre square."""
+
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]
 RelationKind = Literal["bytes", "pixels", "photo", "mirrored"]

@@ -4,6 +4,7 @@ Two networks of MediaPipe (Google, Apache-2.0) do it, run by OpenCV: BlazeFace, 
 arXiv:1907.05047), finds boxes and eyes; the face mesh (Kartynnik et al., arXiv:1907.06724) finds the points in each box.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,9 +47,17 @@ class Face:
 
 
 def find_faces(image: Image.Image) -> list[Face]:
-    """All faces in an upright RGB image, the largest first."""
+    """All faces in an upright RGB image, the largest first; the same to the bit on every processor."""
+    cv2.setUseOptimized(False)  # what OpenCV would choose for a processor rounds otherwise
+    cv2.setNumThreads(1)  # photos are spread over the cores; for one of them a core suffices
     faces = [face for box, eyes in _detect(image) if (face := _fit_mesh(image, box, eyes)) is not None]
     return sorted(faces, key=lambda face: -face.area)
+
+
+def find_landmarks(image: Image.Image) -> Points | None:
+    """The landmarks (468, 2) of the largest face, None where there is no face."""
+    faces = find_faces(image)
+    return faces[0].landmarks if faces else None
 
 
 _networks = local()
@@ -88,7 +97,8 @@ def _detect(image: Image.Image) -> list[tuple[Points, Points]]:
 
 
 def _sigmoid(logits: Any) -> Any:
-    return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+    """In float64: in float32 NumPy's last bit is the processor's."""
+    return 1 / (1 + np.exp(-np.clip(np.asarray(logits, np.float64), -80, 80)))
 
 
 @cache
@@ -131,8 +141,8 @@ def _average(points: Any, scores: Any) -> tuple[Points, Points]:
 def _fit_mesh(image: Image.Image, box: Points, eyes: Points) -> Face | None:
     """The face in a box, with its mesh; None where the mesh network sees none there."""
     centre, side = box.mean(axis=0), MESH_MARGIN * float((box[1] - box[0]).max())
-    along = (eyes[1] - eyes[0]) / max(float(np.linalg.norm(eyes[1] - eyes[0])), 1e-6)
-    turn = np.array([[along[0], -along[1]], [along[1], along[0]]]) * side / MESH_PX
+    across, down = (eyes[1] - eyes[0]).astype(np.float64) / max(math.dist(*eyes), 1e-6)
+    turn = np.array([[across, -down], [down, across]]) * side / MESH_PX
     upright = Transform(turn, centre - turn @ np.full(2, MESH_PX / 2))
     outputs = {output.size: output.ravel() for output in _outputs("face_mesh", warp(image, upright, MESH_PX) / np.float32(255))}
     score = float(_sigmoid(outputs[1][0]))

@@ -12,7 +12,7 @@ RegionMap = NDArray[np.uint8]
 
 
 class Region(IntEnum):
-    """Left and right are those of the photo, not of the person; the band, around the parts, is where one would be blended in."""
+    """Left and right are those of the photo, not of the person; the band, around the parts, is where one would be blended."""
 
     OUTSIDE = 0
     LEFT_EYE = 1
@@ -25,18 +25,19 @@ class Region(IntEnum):
 
 PARTS = (Region.LEFT_EYE, Region.RIGHT_EYE, Region.NOSE, Region.MOUTH)
 BAND_SHARE = 0.045
-"""The width of the band as a share of the crop's side."""
+"""The width of the band as a share of the crop's side, its border left out."""
 FACE_OVAL = """
     10 338 297 332 284 251 389 356 454 323 361 288 397 365 379 378 400 377 152 148 176 149 150 136 172 58 132 93 234 127 162 21
     54 103 67 109
 """
 OUTLINES = {
     Region.LEFT_EYE: """
-        33 7 163 144 145 153 154 155 133 246 161 160 159 158 157 173 46 53 52 65 55 70 63 105 66 107 226 31 228 229 230 231 232 233
+        33 7 163 144 145 153 154 155 133 246 161 160 159 158 157 173 46 53 52 65 55 70 63 105 66 107 226 31 228 229 230 231
+        232 233
     """,
     Region.RIGHT_EYE: """
-        263 249 390 373 374 380 381 382 362 466 388 387 386 385 384 398 276 283 282 295 285 300 293 334 296 336 446 261 448 449 450
-        451 452 453
+        263 249 390 373 374 380 381 382 362 466 388 387 386 385 384 398 276 283 282 295 285 300 293 334 296 336 446 261 448 449
+        450 451 452 453
     """,
     Region.NOSE: "168 6 197 195 5 4 1 19 94 2 98 97 326 327 48 278 64 294 129 358 122 351",
     Region.MOUTH: "61 146 91 181 84 17 314 405 321 375 291 409 270 269 267 0 37 39 40 185",
@@ -44,13 +45,16 @@ OUTLINES = {
 """Mesh points whose convex hull is the part: eyes with their brows, nose, lips."""
 
 
-def region_map(landmarks: Any, px: int) -> RegionMap:
-    """The regions of an aligned crop, from its landmarks (468, 2) in px of the crop."""
+def region_map(landmarks: Any, px: int, margin_px: int = 0) -> RegionMap:
+    """The regions of an aligned crop of px by px, the last margin_px on each side of it being a border around the face.
+
+    `landmarks` (468, 2) are in px of the crop; the band is as wide as it is without the border.
+    """
     face, parts = np.zeros((px, px), np.uint8), np.zeros((px, px), np.uint8)
     _fill(face, landmarks[_indices(FACE_OVAL)], Region.REST)
     for region, indices in OUTLINES.items():
         _fill(parts, landmarks[_indices(indices)], region)
-    width = max(1, round(BAND_SHARE * px))
+    width = max(1, round(BAND_SHARE * (px - 2 * margin_px)))
     around = cv2.dilate(
         (parts > 0).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
     )

@@ -9,8 +9,10 @@ import math
 import torch
 from torch import Tensor
 
+from fakeface.faces.regions import Region
 from fakeface.params import AugmentParams
 
+COLOURS = 3
 GREY_WEIGHTS = (0.2989, 0.587, 0.114)
 """ITU-R BT.601 luma, as torchvision rounds it."""
 
@@ -34,11 +36,15 @@ def random_values(count: int, params: AugmentParams, generator: torch.Generator)
 
 
 def augment(images: Tensor, values: dict[str, Tensor], params: AugmentParams, order: list[int]) -> Tensor:
-    """Random crops of uint8 `images` (N, P, P, 3) as float32 (N, 3, crop_px, crop_px) in [0, 1].
+    """Random crops of uint8 `images` (N, P, P, 3 or 4) as float32 (N, 3 or 4, crop_px, crop_px), colours in [0, 1].
 
-    `values` are the `random_values` of these N images; `order` is a permutation of 0..3, the colour changes.
+    A fourth plane is the Region of each pixel; beyond the image it is OUTSIDE. `values` are the `random_values` of these N
+    images; `order` is a permutation of 0..3, the colour changes.
     """
-    pixels = crop_flip_rotate(images, values, params.crop_px)
+    planes = crop_flip_rotate(images, values, params.crop_px)
+    pixels = planes[:COLOURS].div_(255)
+    for regions in planes[COLOURS:]:
+        swap_eyes(regions, values["flip"])
     changes = [
         (adjust_brightness, values["brightness"], params.brightness),
         (adjust_contrast, values["contrast"], params.contrast),
@@ -48,15 +54,15 @@ def augment(images: Tensor, values: dict[str, Tensor], params: AugmentParams, or
     for change, amounts, extent in (changes[position] for position in order):
         if extent > 0:
             change(pixels, amounts.view(-1, 1, 1))
-    return pixels.transpose(0, 1)
+    return planes.transpose(0, 1)
 
 
 def crop_flip_rotate(images: Tensor, values: dict[str, Tensor], crop_px: int) -> Tensor:
-    """Crop, flip and rotate (nearest pixel, black beyond the crop) in one gather: uint8 (N, P, P, 3) -> (3, N, crop, crop).
+    """Crop, flip and rotate (nearest pixel, 0 beyond the crop) in one gather: uint8 (N, P, P, C) -> float32 (C, N, crop, crop).
 
-    The result has a plane per colour, float32 in [0, 1], which the colour changes work on in place.
+    The result has a plane per colour, which the colour changes work on in place.
     """
-    count, height, width, _ = images.shape
+    count, height, width, channels = images.shape
     last, centre = crop_px - 1, (crop_px - 1) / 2
     position = torch.arange(crop_px, device=images.device) - centre
     x, y = position.view(1, 1, -1), position.view(1, -1, 1)
@@ -69,9 +75,15 @@ def crop_flip_rotate(images: Tensor, values: dict[str, Tensor], crop_px: int) ->
     top, left = ((values[name] * (extent - crop_px + 1)).to(torch.int64) for name, extent in (("top", height), ("left", width)))
     first = (torch.arange(count, device=images.device) * height + top) * width + left
     source = row_inside.mul_(width).add_(column_inside).to(torch.int64).add_(first.view(-1, 1, 1))
-    pixels = images.reshape(-1, 3).index_select(0, source.view(-1)).view(count, crop_px, crop_px, 3)
+    pixels = images.reshape(-1, channels).index_select(0, source.view(-1)).view(count, crop_px, crop_px, channels)
     planes = pixels.permute(3, 0, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    return planes.div_(255).mul_(inside)
+    return planes.mul_(inside)
+
+
+def swap_eyes(regions: Tensor, flipped: Tensor) -> None:
+    """In the flipped ones of region maps (N, H, W), what was the left eye is now the right one."""
+    left, right = (flipped.view(-1, 1, 1) & (regions == float(eye)) for eye in (Region.LEFT_EYE, Region.RIGHT_EYE))
+    regions.masked_fill_(left, float(Region.RIGHT_EYE)).masked_fill_(right, float(Region.LEFT_EYE))
 
 
 def adjust_brightness(planes: Tensor, factors: Tensor) -> None:

@@ -1,13 +1,13 @@
 """From packed images to batches as the network takes them: augmented for training, normalised, on the device."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from fakeface.training.augmentation import augment, random_values
+from fakeface.training.augmentation import COLOURS, augment, random_values
 from fakeface.training.devices import Device
 from fakeface.training.packed import PackedSide
 from fakeface.training.recipe import Recipe
@@ -18,20 +18,43 @@ CACHED_IMAGES = 8
 
 
 class SideTensors(NamedTuple):
-    """One side's images uint8 (N, P, P, 3) and labels (N,)."""
+    """One side's images uint8 (N, P, P, 3), regions (N, P, P), laundered copies (N, K, P, P, 3), labels (N,), parts (N, 4)."""
 
     images: Tensor
+    regions: Tensor
+    laundered: Tensor
     labels: Tensor
+    parts: Tensor
+
+    def rows(self, rows: Tensor, copies: Tensor | None = None) -> Tensor:
+        """Some images with their regions as a fourth plane, (n, P, P, 4); from `copies` (n,), if 0 or more, that copy."""
+        images = self.images[rows]
+        if copies is not None and len(chosen := (copies >= 0).nonzero().flatten()):
+            images[chosen] = self.laundered[rows[chosen], copies[chosen]]
+        return torch.cat([images, self.regions[rows].unsqueeze(-1)], dim=-1)
+
+
+class Batch(NamedTuple):
+    """Network inputs (N, 4, H, W), normalised colours and the Region of each pixel, with labels (N,) and parts (N, 4).
+
+    A part is 1 where it comes from another photo, 0 where it does not, NaN where that is not known.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    parts: Tensor
 
 
 def to_tensors(side: PackedSide, device: Device) -> SideTensors:
-    """Labels on the device; images on a GPU if they take at most half of its free memory, else mapped on the CPU."""
+    """Labels on the device; pixels on a GPU if they take at most half of its free memory, else mapped on the CPU."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # and nothing writes to it
-        images = torch.from_numpy(side.images)
-    if device.is_cuda and images.nbytes <= torch.cuda.mem_get_info(device.torch_device)[0] // 2:
-        images = images.to(device.torch_device)
-    return SideTensors(images, torch.from_numpy(side.labels).to(device.torch_device))
+        arrays = [torch.from_numpy(array) for array in (side.images, side.regions, side.laundered)]
+    if device.is_cuda and sum(array.nbytes for array in arrays) <= torch.cuda.mem_get_info(device.torch_device)[0] // 2:
+        arrays = [array.to(device.torch_device) for array in arrays]
+    labels, parts = (torch.from_numpy(values).to(device.torch_device) for values in (side.labels, side.parts))
+    images, regions, laundered = arrays
+    return SideTensors(images, regions, laundered, labels, parts)
 
 
 def batch_sizes(count: int, batch_size: int) -> list[int]:
@@ -42,54 +65,82 @@ def batch_sizes(count: int, batch_size: int) -> list[int]:
     return sizes
 
 
-def train_batches(train: SideTensors, recipe: Recipe, device: Device, generator: torch.Generator) -> Iterator[SideTensors]:
-    """Inputs (N, 3, crop_px, crop_px) with labels (N,): shuffled and augmented, with all randomness from the generator."""
-    normalize = normalizer(recipe, device)
+def train_batches(train: SideTensors, recipe: Recipe, device: Device, generator: torch.Generator) -> Iterator[Batch]:
+    """Batches of side crop_px, shuffled and augmented, with all randomness from the generator."""
     order = torch.randperm(len(train.labels), generator=generator).to(train.images.device)
     epoch_values = random_values(len(order), recipe.augment, generator)
     epoch_values = {name: values.to(device.torch_device) for name, values in epoch_values.items()}
+    copies = random_copies(train, recipe.augment.laundered, generator)
     first = 0
     for rows in torch.split(order, batch_sizes(len(order), recipe.train.batch_size)):
         colour_order = torch.randperm(4, generator=generator).tolist()
-        images = train.images[rows].to(device.torch_device)
+        images = train.rows(rows, copies if copies is None else copies[first : first + len(rows)]).to(device.torch_device)
+        values = {name: values[first : first + len(rows)] for name, values in epoch_values.items()}
         parts = []
         for part in chunks(len(rows), device):
-            values = {name: values[first : first + len(rows)][part] for name, values in epoch_values.items()}
-            pixels = augment(images[part], values, recipe.augment, colour_order)
-            parts.append(to_network_format(normalize(pixels), recipe, device))
-        yield SideTensors(torch.cat(parts), train.labels[rows.to(train.labels.device)])
+            own_values = {name: value[part] for name, value in values.items()}
+            planes = augment(images[part], own_values, recipe.augment, colour_order)
+            parts.append(to_network_format(normalize(planes, recipe), recipe, device))
+        same_rows = rows.to(train.labels.device)
+        yield Batch(torch.cat(parts), train.labels[same_rows], swap_eye_parts(train.parts[same_rows], values["flip"]))
         first += len(rows)
 
 
-def valid_batches(valid: SideTensors, recipe: Recipe, device: Device) -> Iterator[SideTensors]:
-    """Inputs (N, 3, eval_px, eval_px) with labels (N,)."""
-    normalize = normalizer(recipe, device)
-    for images, labels in eval_batches(valid, device):
-        parts = [to_network_format(normalize(to_pixels(images[part])), recipe, device) for part in chunks(len(images), device)]
-        yield SideTensors(torch.cat(parts), labels)
+def random_copies(train: SideTensors, share: float, generator: torch.Generator) -> Tensor | None:
+    """For each image in an epoch's order, with probability `share` which of its laundered copies stands for it, else -1.
+
+    Without laundered copies nothing is drawn: None.
+    """
+    count, copies = train.laundered.shape[:2]
+    if copies == 0 or share == 0:
+        return None
+    drawn = torch.randint(copies, (count,), generator=generator)
+    return torch.where(torch.rand(count, generator=generator) < share, drawn, -1).to(train.laundered.device)
 
 
-def eval_batches(side: SideTensors, device: Device) -> Iterator[SideTensors]:
-    """Packed images with labels, in order, on the device."""
+def swap_eye_parts(parts: Tensor, flipped: Tensor) -> Tensor:
+    """Parts (N, 4), whose first two are the eyes, of images of which some are flipped."""
+    return torch.where(flipped.view(-1, 1), parts[:, [1, 0, 2, 3]], parts)
+
+
+def valid_batches(valid: SideTensors, recipe: Recipe, device: Device) -> Iterator[Batch]:
+    """Batches of side eval_px, in order."""
+    for images, rows in eval_batches(valid, device):
+        parts = [
+            to_network_format(normalize(to_planes(images[part]), recipe), recipe, device)
+            for part in chunks(len(images), device)
+        ]
+        yield Batch(torch.cat(parts), valid.labels[rows], valid.parts[rows])
+
+
+def eval_batches(side: SideTensors, device: Device) -> Iterator[tuple[Tensor, slice]]:
+    """Packed images with regions (N, P, P, 4), in order, on the device, and which rows they are."""
     for first in range(0, len(side.labels), EVAL_BATCH_SIZE):
-        rows = slice(first, first + EVAL_BATCH_SIZE)
-        yield SideTensors(side.images[rows].to(device.torch_device), side.labels[rows])
+        rows = torch.arange(first, min(first + EVAL_BATCH_SIZE, len(side.labels)), device=side.images.device)
+        yield side.rows(rows).to(device.torch_device), slice(first, first + len(rows))
 
 
-def normalizer(recipe: Recipe, device: Device) -> Callable[[Tensor], Tensor]:
-    """The function that turns pixels in [0, 1] (N, 3, H, W) into (pixels - mean) / std, in one operation."""
-    mean, std = (torch.tensor(values, device=device.torch_device).view(1, 3, 1, 1) for values in (recipe.mean, recipe.std))
+def normalize(planes: Tensor, recipe: Recipe) -> Tensor:
+    """(pixels - mean) / std of planes (N, 4, H, W), whose first three are colours in [0, 1]; regions stay."""
+    mean, std = (torch.tensor(values, device=planes.device).view(1, COLOURS, 1, 1) for values in (recipe.mean, recipe.std))
     scale, shift = 1 / std, -mean / std
-    return lambda pixels: torch.addcmul(shift, pixels, scale)
+    return torch.cat([torch.addcmul(shift, planes[:, :COLOURS], scale), planes[:, COLOURS:]], dim=1)
 
 
-def to_pixels(images: Tensor) -> Tensor:
-    """Packed images (N, P, P, 3) as pixels (N, 3, P, P) in [0, 1]."""
-    return images.permute(0, 3, 1, 2).float().div_(255)
+def to_planes(images: Tensor) -> Tensor:
+    """Packed images with regions (N, P, P, 4) as planes (N, 4, P, P), of which the first three, the colours, are in [0, 1]."""
+    planes = images.permute(0, 3, 1, 2).float()
+    return torch.cat([planes[:, :COLOURS] / 255, planes[:, COLOURS:]], dim=1)
+
+
+def network_planes(planes: Tensor, recipe: Recipe) -> Tensor:
+    """Of planes (N, 4, H, W) those that the network takes: all, or the three colours."""
+    return planes if recipe.model.pooling == "regions" else planes[:, :COLOURS]
 
 
 def to_network_format(inputs: Tensor, recipe: Recipe, device: Device) -> Tensor:
-    """In the precision of the forward pass and the memory layout of the network."""
+    """The planes that the network takes, in the precision of the forward pass and the memory layout of the network."""
+    inputs = network_planes(inputs, recipe)
     return inputs.to(torch.bfloat16 if device.bf16 else torch.float32, memory_format=recipe.memory_format)
 
 

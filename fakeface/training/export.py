@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fakeface.core.errors import FakefaceError
 from fakeface.detector import load_network
 from fakeface.training.losses import Objective
+from fakeface.training.region_network import RegionNetwork
 
 EXPORT_TOLERANCE = 1e-4
 """Of p_fake."""
@@ -19,6 +20,7 @@ EXPORT_TOLERANCE = 1e-4
 class ExportedClassifier(nn.Module):
     """A network with its normalisation and calibration: uint8 images (N, px, px, 3) -> p_fake (N,) and logits (N, 2).
 
+    A RegionNetwork takes regions, uint8 (N, px, px), as well.
     The logits are divided by `temperature` before they become p_fake, but returned undivided.
     """
 
@@ -36,39 +38,45 @@ class ExportedClassifier(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         self.register_buffer("temperature", torch.tensor(temperature))
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, regions: Tensor | None = None) -> tuple[Tensor, Tensor]:
         pixels = images.permute(0, 3, 1, 2).to(torch.float32) / 255
-        logits = self.network((pixels - self.mean) / self.std)
+        inputs = (pixels - self.mean) / self.std
+        if regions is not None:
+            inputs = torch.cat([inputs, regions.unsqueeze(1).to(torch.float32)], dim=1)
+        logits = self.network(inputs)
         return self.objective.p_fake(logits / self.temperature), logits
 
 
 def export_onnx(classifier: ExportedClassifier, image_px: int, path: Path) -> None:
-    """Write an ONNX file with input `images` and outputs `p_fake` and `logits`, for any number of images at once.
+    """Write an ONNX file with outputs `p_fake` and `logits` of any number of `images` at once, with `regions` if it takes them.
 
     This is torch's older exporter: for EfficientNet-Lite0 the newer one, `dynamo=True`, takes 6 s instead of 0.5 and gives a
     network of the same speed. A newer torch than pyproject.toml's may no longer have the older one.
     """
-    example = torch.zeros((2, image_px, image_px, 3), dtype=torch.uint8)
-    names = ["images", "p_fake", "logits"]
+    examples = [torch.zeros((2, image_px, image_px, 3), dtype=torch.uint8)]
+    if isinstance(classifier.network, RegionNetwork):
+        examples.append(torch.zeros((2, image_px, image_px), dtype=torch.uint8))
+    inputs, outputs = ["images", "regions"][: len(examples)], ["p_fake", "logits"]
     torch._C._jit_onnx_log = lambda *_: None  # else a failure prints the network on 200 lines
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the newer exporter, and about constants that cannot be folded
         torch.onnx.export(
             classifier.eval().cpu(),
-            (example,),
+            tuple(examples),
             path,
             dynamo=False,
-            input_names=names[:1],
-            output_names=names[1:],
-            dynamic_axes={name: {0: "images"} for name in names},
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes={name: {0: "images"} for name in inputs + outputs},
         )
 
 
 @torch.inference_mode()
-def check_export(classifier: ExportedClassifier, images: NDArray[np.uint8], path: Path) -> None:
+def check_export(classifier: ExportedClassifier, images: NDArray[np.uint8], regions: NDArray[np.uint8], path: Path) -> None:
     """Raises FakefaceError unless the exported network gives images (N, px, px, 3) the same p_fake."""
-    trained, _ = classifier(torch.from_numpy(images))
-    exported, _ = load_network(path).run(["p_fake", "logits"], {"images": images})
+    inputs = {"images": images} | ({"regions": regions} if isinstance(classifier.network, RegionNetwork) else {})
+    trained, _ = classifier(*map(torch.from_numpy, inputs.values()))
+    (exported,) = load_network(path).run(["p_fake"], inputs)
     difference = float(np.abs(exported - trained.numpy()).max())
     if not difference <= EXPORT_TOLERANCE:  # nor is it where it is no number
         raise FakefaceError(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from fakeface.core.errors import FakefaceError
@@ -17,18 +18,20 @@ from fakeface.training.batches import (
     SideTensors,
     batch_sizes,
     eval_batches,
-    normalizer,
-    to_pixels,
+    network_planes,
+    normalize,
+    to_planes,
     to_tensors,
     train_batches,
     valid_batches,
 )
+from fakeface.training.branches import forward, total_logits, training_loss
 from fakeface.training.calibration import HALF
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.devices import Device, Stopwatch
 from fakeface.training.early_stopping import best_epoch, is_over
 from fakeface.training.network import copy_weights, new_classifier
-from fakeface.training.optimization import current_learning_rate, learning_rate, new_optimizer, set_learning_rate
+from fakeface.training.optimization import average_of, current_learning_rate, learning_rate, new_optimizer, set_learning_rate
 from fakeface.training.packed import PackedSide
 from fakeface.training.recipe import Recipe
 from fakeface.training.rehearsal import rehearse
@@ -66,12 +69,18 @@ def fit(
 ) -> FitResult:
     """Train a network until `epochs` or `patience` run out, resuming from the last checkpoint if there is one.
 
+    Where weights are averaged, it is their average that is evaluated and kept, after all epochs.
+
     Raises:
         ParamsError: the network takes no images of the side asked for, or cannot be exported for it.
         FakefaceError: the loss diverges, or a checkpoint cannot be written.
     """
     network = new_network(recipe, device, eval_px=valid.images.shape[1])
     optimizer = new_optimizer(network, recipe.train)
+    averaged = (
+        AveragedModel(network, avg_fn=average_of(recipe.train.averaging), use_buffers=True) if recipe.train.averaging else None
+    )
+    evaluated = averaged.module if averaged else network
     train_set, valid_set = to_tensors(train, device), to_tensors(valid, device)
     epochs: list[EpochRecord] = []
     best_weights: dict[str, Tensor] = {}
@@ -79,6 +88,8 @@ def fit(
     if checkpoint := checkpoints.load():
         network.load_state_dict(checkpoint["network"])
         optimizer.load_state_dict(checkpoint["optimizer"])
+        if averaged:
+            averaged.load_state_dict(checkpoint["averaged"])
         epochs = [EpochRecord(**epoch) for epoch in checkpoint["epochs"]]
         best_weights, run_record = checkpoint["best_network"], checkpoint["run_record"]
 
@@ -88,16 +99,16 @@ def fit(
         started_at = time.perf_counter()
         logging_s = started_at - logged_at
         number = len(epochs) + 1
-        train_loss, train_accuracy, train_seconds = train_epoch(network, optimizer, train_set, recipe, device, number)
+        train_loss, train_accuracy, train_seconds = train_epoch(network, averaged, optimizer, train_set, recipe, device, number)
         trained_at = time.perf_counter()
-        valid_loss, valid_accuracy = valid_epoch(network, valid_set, recipe, device)
+        valid_loss, valid_accuracy = valid_epoch(evaluated, valid_set, recipe, device)
         rate = current_learning_rate(optimizer)
         epoch = EpochRecord(number, train_loss, valid_loss, train_accuracy, valid_accuracy, rate)
         check_loss(epoch, recipe.train.lr)
         epochs.append(epoch)
-        best = best_epoch(epochs)
+        best = best_epoch(epochs, recipe.train)
         if epoch == best:
-            best_weights = copy_weights(network)
+            best_weights = copy_weights(evaluated)
         logged_at = time.perf_counter()
         timing = {
             "timestamp_ms": int(time.time() * 1000),
@@ -109,11 +120,13 @@ def fit(
         }
         run_record["epochs"].append(asdict(epoch) | timing)
         state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "run_record": run_record}
+        if averaged:
+            state["averaged"] = averaged.state_dict()
         checkpoints.save(state | {"epochs": list(map(asdict, epochs))}, number, best.epoch)
         log.log_epoch(epoch, is_best=epoch == best)
 
-    network.load_state_dict(best_weights)
-    return FitResult(network, predict(network, valid_set, recipe, device), epochs, best_epoch(epochs), run_record)
+    network.load_state_dict(averaged.module.state_dict() if averaged else best_weights)
+    return FitResult(network, predict(network, valid_set, recipe, device), epochs, best_epoch(epochs, recipe.train), run_record)
 
 
 class TrainMeans(NamedTuple):
@@ -125,7 +138,13 @@ class TrainMeans(NamedTuple):
 
 
 def train_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, train: SideTensors, recipe: Recipe, device: Device, epoch: int
+    network: nn.Module,
+    averaged: AveragedModel | None,
+    optimizer: torch.optim.Optimizer,
+    train: SideTensors,
+    recipe: Recipe,
+    device: Device,
+    epoch: int,
 ) -> TrainMeans:
     """One pass over the train images; all its randomness comes from the seed and the epoch's number, counted from 1."""
     params = recipe.train
@@ -137,17 +156,19 @@ def train_epoch(
     loss_sum, correct = (torch.zeros((), device=device.torch_device, dtype=torch.float64) for _ in range(2))
     network.train()
     watch = Stopwatch(device)
-    for step, (inputs, labels) in enumerate(shown, (epoch - 1) * step_count):
+    for step, batch in enumerate(shown, (epoch - 1) * step_count):
         set_learning_rate(optimizer, learning_rate(step, params.epochs * step_count, params.lr, params.schedule))
         watch.lap("data_s")
-        logits = forward(network, inputs, device)
-        loss = recipe.objective.loss(logits, labels, params.label_smoothing)
-        loss_sum += loss.detach() * len(labels)
-        correct += count_correct(logits.detach(), labels, recipe)
+        outputs = forward(network, batch.inputs, device)
+        loss = training_loss(outputs, batch, recipe)
+        loss_sum += loss.detach() * len(batch.labels)
+        correct += count_correct(total_logits(outputs).detach(), batch.labels, recipe)
         watch.lap("forward_s")
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        if averaged:
+            averaged.update_parameters(network)
         watch.lap("backward_s")
     return TrainMeans(loss_sum.item() / count, correct.item() / count, watch.seconds())
 
@@ -157,27 +178,19 @@ def valid_epoch(network: nn.Module, valid: SideTensors, recipe: Recipe, device: 
     """Mean loss and accuracy over the valid images."""
     loss_sum, correct = (torch.zeros((), device=device.torch_device, dtype=torch.float64) for _ in range(2))
     network.eval()
-    for inputs, labels in valid_batches(valid, recipe, device):
-        logits = forward(network, inputs, device)
-        loss_sum += recipe.objective.loss(logits, labels, recipe.train.label_smoothing) * len(labels)
-        correct += count_correct(logits, labels, recipe)
+    for batch in valid_batches(valid, recipe, device):
+        outputs = forward(network, batch.inputs, device)
+        loss_sum += training_loss(outputs, batch, recipe) * len(batch.labels)
+        correct += count_correct(total_logits(outputs), batch.labels, recipe)
     return loss_sum.item() / len(valid.labels), correct.item() / len(valid.labels)
 
 
 @torch.inference_mode()
 def predict(network: nn.Module, side: SideTensors, recipe: Recipe, device: Device) -> NDArray[np.float64]:
     """p_fake (N,) in float32, as an exported network computes it, not calibrated."""
-    normalize = normalizer(recipe, device)
     network.eval()
-    logits = [network(normalize(to_pixels(images))) for images, _ in eval_batches(side, device)]
+    logits = [network(network_planes(normalize(to_planes(images), recipe), recipe)) for images, _ in eval_batches(side, device)]
     return recipe.objective.p_fake(torch.cat(logits).double()).cpu().numpy()
-
-
-def forward(network: nn.Module, inputs: Tensor, device: Device) -> Tensor:
-    """Logits (N, 2), in float32 whatever the precision of the forward pass."""
-    with device.autocast():
-        logits: Tensor = network(inputs)
-    return logits.float()
 
 
 def count_correct(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:

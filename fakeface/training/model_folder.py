@@ -35,6 +35,7 @@ def write_model(folder: Path, result: FitResult, recipe: Recipe, valid: PackedSi
         "objective": recipe.objective_name,
         "arch": recipe.model.arch,
         "image_px": image_px,
+        "framing": recipe.framing,
         "is_sample": is_sample,
         "mean": recipe.mean,
         "std": recipe.std,
@@ -44,4 +45,5 @@ def write_model(folder: Path, result: FitResult, recipe: Recipe, valid: PackedSi
     }
     write_json(folder / CARD_FILE, card)
     write_json(folder / RUN_FILE, result.run_record)
-    check_export(classifier, np.array(valid.images[:CHECKED_IMAGES]), folder / NETWORK_FILE)
+    images, regions = (np.array(array[:CHECKED_IMAGES]) for array in (valid.images, valid.regions))
+    check_export(classifier, images, regions, folder / NETWORK_FILE)

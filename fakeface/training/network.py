@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fakeface.core.errors import FakefaceError, ParamsError
 from fakeface.params import EFFICIENTNET_LITE0, ModelParams
+from fakeface.training.region_network import new_region_network
 from fakeface.training.torchvision_ops import import_torchvision
 
 BATCH_NORM_MOMENTUM = 0.1
@@ -17,7 +18,7 @@ BATCH_NORM_MOMENTUM = 0.1
 
 
 def new_classifier(params: ModelParams, seed: int) -> nn.Module:
-    """The architecture with a last layer of two outputs; layers for which there are no weights are initialised from `seed`.
+    """The architecture with a last layer of two outputs, or pooled by region; what has no weights is initialised from `seed`.
 
     Raises:
         ParamsError: the architecture has no last linear layer.
@@ -29,7 +30,10 @@ def new_classifier(params: ModelParams, seed: int) -> nn.Module:
     else:
         network = _torchvision_network(params.arch, imagenet=params.weights == "imagenet")
     torch.manual_seed(seed)
-    _replace_last_layer(network, params.arch)
+    if params.pooling == "regions":
+        network = new_region_network(network, params.arch)
+    else:
+        _replace_last_layer(network, params.arch)
     if params.weights not in ("imagenet", "random"):
         _load_weights(network, Path(params.weights))
     return network

@@ -1,10 +1,11 @@
 """The optimizer and its learning rate at every step."""
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fakeface.params import TrainParams
 
@@ -12,6 +13,17 @@ from fakeface.params import TrainParams
 def new_optimizer(network: nn.Module, params: TrainParams) -> torch.optim.Optimizer:
     optimizer_class = torch.optim.Adam if params.optimizer == "adam" else torch.optim.AdamW
     return optimizer_class(network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=True)
+
+
+def average_of(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """The moving average of weights, which keeps the share `decay` of itself at each step, less of it in the first ones."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        if not averaged.is_floating_point():  # batch normalisation's counter
+            return current
+        return averaged.lerp(current, 1 - min(decay, (int(count) + 1) / (int(count) + 10)))
+
+    return average
 
 
 def learning_rate(step: int, steps: int, peak: float, schedule: Literal["constant", "one_cycle"]) -> float:

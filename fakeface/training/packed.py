@@ -6,16 +6,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fakeface.core.arrays import map_array
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_rows
-from fakeface.core.records import Side, SplitRecord
+from fakeface.core.records import PARTS, REAL, Side, SplitRecord
 
 
 @dataclass(frozen=True)
 class PackedSide:
-    """`images` uint8 (N, px, px, 3), memory-mapped; `records` are the N rows of split.csv that they were packed from."""
+    """`images` uint8 (N, px, px, 3), memory-mapped as the others; `records` are the N rows of split.csv that they are of.
+
+    `regions` uint8 (N, px, px): a Region per pixel. `laundered` uint8 (N, copies, px, px, 3): each image as the web leaves
+    it; valid has no copies.
+    """
 
     images: NDArray[np.uint8]
+    regions: NDArray[np.uint8]
+    laundered: NDArray[np.uint8]
     records: list[SplitRecord]
 
     @property
@@ -23,15 +30,23 @@ class PackedSide:
         """(N,): 0 real, 1 fake."""
         return np.array([record.label for record in self.records], dtype=np.int64)
 
+    @property
+    def parts(self) -> NDArray[np.float32]:
+        """(N, 4): 1 where a part, in the order of PARTS, comes from another photo, 0 where it does not, NaN if not known."""
+        rows = [[0 if record.label == REAL else getattr(record, part) for part in PARTS] for record in self.records]
+        return np.array(rows, dtype=np.float32).reshape(-1, len(PARTS))  # None becomes NaN
+
 
 def load_side(packed: Path, split: Path, side: Side) -> PackedSide:
-    """Raises FakefaceError if the file is not an array, or has another number of images than the table has rows."""
-    path = packed / f"{side}.npy"
-    try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)  # not "c": what could be written to must fit into memory
-    except (ValueError, EOFError) as error:
-        raise FakefaceError(f"{path}: not a packed array: {error}") from None
+    """Raises FakefaceError if a file is not an array, or has another number of images than the table has rows."""
     records = [record for record in read_rows(split, SplitRecord) if record.side == side]
-    if len(images) != len(records):
-        raise FakefaceError(f"{path}: {len(images)} images; {split} has {len(records)} of side {side}")
-    return PackedSide(images, records)
+
+    def load(name: str) -> NDArray[np.uint8]:
+        array = map_array(packed / name)
+        if len(array) != len(records):
+            raise FakefaceError(f"{packed / name}: {len(array)} images; {split} has {len(records)} of side {side}")
+        return array
+
+    images, regions = load(f"{side}.npy"), load(f"{side}_regions.npy")
+    laundered = load("train_laundered.npy") if side == "train" else np.zeros((len(images), 0, *images.shape[1:]), np.uint8)
+    return PackedSide(images, regions, laundered, records)

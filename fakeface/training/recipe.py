@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from fakeface.core.records import ObjectiveName
+from fakeface.core.records import Framing, ObjectiveName
 from fakeface.params import AugmentParams, Layout, ModelParams, TrainParams
 from fakeface.training.losses import OBJECTIVES, Objective
 
@@ -17,12 +17,13 @@ MEMORY_FORMATS: dict[Layout, torch.memory_format] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """The loss, the parameters and the train images' `mean` and `std` per channel, of pixels in [0, 1]."""
+    """The loss, the parameters and the train images' `framing`, and `mean` and `std` per channel, of pixels in [0, 1]."""
 
     objective_name: ObjectiveName
     train: TrainParams
     augment: AugmentParams
     model: ModelParams
+    framing: Framing
     mean: list[float]
     std: list[float]
 

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from fakeface.core.errors import ParamsError
 from fakeface.detector import NETWORK_FILE, load_network
+from fakeface.faces.regions import Region
+from fakeface.training.augmentation import COLOURS
 from fakeface.training.batches import to_network_format
 from fakeface.training.devices import Device
 from fakeface.training.export import ExportedClassifier, export_onnx
 from fakeface.training.recipe import Recipe
+from fakeface.training.region_network import RegionNetwork
 
 IMAGES = 2
 LARGEST_FILE = 2**31 - 2**20
@@ -69,7 +72,10 @@ def _evaluate(network: nn.Module, recipe: Recipe, device: Device, px: int) -> No
 
 
 def _blank_images(recipe: Recipe, device: Device, px: int) -> Tensor:
-    return to_network_format(torch.zeros((IMAGES, 3, px, px), device=device.torch_device), recipe, device)
+    """Images with all regions, side by side."""
+    planes = torch.zeros((IMAGES, COLOURS + 1, px, px), device=device.torch_device)
+    planes[:, COLOURS] = torch.arange(px, device=device.torch_device) % len(Region)
+    return to_network_format(planes, recipe, device)
 
 
 def _check_shape(logits: object) -> None:
@@ -86,9 +92,11 @@ def _export(classifier: ExportedClassifier, px: int) -> None:
         export_onnx(classifier, px, path)
         session = load_network(path)
         for count in (1, 3):
-            images = random.integers(0, 256, (count, px, px, 3), dtype=np.uint8)
-            _, own = classifier(torch.from_numpy(images))
-            (exported,) = session.run(["logits"], {"images": images})
+            inputs = {"images": random.integers(0, 256, (count, px, px, 3), dtype=np.uint8)}
+            if isinstance(classifier.network, RegionNetwork):
+                inputs["regions"] = random.integers(0, len(Region), (count, px, px), dtype=np.uint8)
+            _, own = classifier(*map(torch.from_numpy, inputs.values()))
+            (exported,) = session.run(["logits"], inputs)
             if not np.allclose(exported, own.numpy(), EXPORT_TOLERANCE, EXPORT_TOLERANCE, equal_nan=True):
                 difference = np.abs(exported - own.numpy()).max()
                 raise ValueError(f"exported, its logits of {count} images differ by {difference:g}")

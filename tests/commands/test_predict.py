@@ -13,10 +13,14 @@ from PIL import Image
 
 from fakeface.commands import predict
 from fakeface.core.files import read_json, write_json
-from fakeface.core.records import OBJECTIVE_NAMES, THRESHOLD_NAMES
+from fakeface.core.records import FRAMINGS, OBJECTIVE_NAMES, THRESHOLD_NAMES, Framing
 from fakeface.detector import CARD_FILE, NETWORK_FILE, load_detector
+from fakeface.faces.crops import crop
+from fakeface.faces.finder import find_landmarks
 from fakeface.photos.images import fit, read_image
+from fakeface.reporting import figures
 from tests.conftest import ROOT, Command, Outcome, photo
+from tests.faces.drawn import drawn_face
 from tests.tiny_models import IMAGE_PX, THRESHOLDS, write_model
 
 
@@ -131,6 +135,26 @@ def test_any_name_will_do(command: Command, models: Path, tmp_path: Path, name: 
     assert name.replace('"', '\\"') in outcome.out
     assert json.loads(outcome.out)["photo"] == str(path)
     assert (tmp_path / "결과 그림.png").is_file()
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_figure_shows_what_was_judged(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framing: Framing
+) -> None:
+    for objective in OBJECTIVE_NAMES:
+        write_model(tmp_path / "models" / objective, objective, framing=framing)
+    picture = photo(0, 400, 260)
+    picture.paste(drawn_face(0, 200), (180, 40))
+    picture.save(tmp_path / "face.png")
+    shown: list[Any] = []
+    drawn = figures.verdicts_figure([("", np.zeros((2, 2, 3), np.uint8), "")])
+    monkeypatch.setattr(figures, "verdicts_figure", lambda photos: shown.extend(photos) or drawn)
+    paths = ("--models", tmp_path / "models", "--figure", tmp_path / "out.png", tmp_path / "face.png")
+    assert command(predict, *paths).status == 0
+    ((name, pixels, _),) = shown
+    assert name == "face.png"
+    expected = crop(picture, find_landmarks(picture), framing, predict.FIGURE_PX)
+    np.testing.assert_array_equal(pixels, expected.pixels)
 
 
 def as_the_shell_runs_it(folder: Path, *arguments: object, **env: str) -> subprocess.CompletedProcess[bytes]:

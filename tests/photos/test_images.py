@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from fakeface.core.parallel import on_all_cores
+from fakeface.faces.finder import find_faces
 from fakeface.photos.images import ImageError, ImageFacts, decode_image, fit, image_facts, read_image
 from fakeface.photos.perturbations import PERTURBATIONS
 from fakeface.relations.features import detect_features
@@ -186,9 +187,10 @@ def test_a_side_longer_than_a_jpeg_can_have_is_refused(width: int, height: int) 
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 450), (3, 2), (65_500, 2), (2, 65_500)])
 def test_what_is_not_refused_can_be_used_by_every_stage(size: tuple[int, int]) -> None:
     image = decode_image(encoded(Image.new("RGB", size, (10, 200, 90)), "PNG"), "x")
+    assert find_faces(image) == []
     for perturb in PERTURBATIONS.values():
         perturbed = perturb(image)
-        assert perturbed.size == size
+        assert perturbed.mode == "RGB"
         assert fit(perturbed, 32).shape == (32, 32, 3)
     assert detect_features(image, image_px=450, max_keypoints=100).points.shape == (0, 2)
 

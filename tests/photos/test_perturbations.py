@@ -8,10 +8,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fakeface.photos import perturbations
-from fakeface.photos.perturbations import BLUR_SHARE, NOISE_SIGMA, PERTURBATIONS
+from fakeface.photos.perturbations import (
+    BLUR_SHARE,
+    LAUNDERED_QUALITY,
+    LAUNDERED_SHARE,
+    NOISE_SIGMA,
+    PERTURBATIONS,
+    launder,
+)
 from tests.conftest import photo
 
 EVERY = pytest.mark.parametrize("name", PERTURBATIONS)
+EVERY_OF_THE_SAME_SIZE = pytest.mark.parametrize("name", [name for name in PERTURBATIONS if name != "web"])
 GREY = Image.new("RGB", (400, 300), (128, 128, 128))
 
 
@@ -21,7 +29,8 @@ def pixels(image: Image.Image) -> npt.NDArray[np.int64]:
 
 def change(name: str, image: Image.Image) -> npt.NDArray[np.int64]:
     """What a perturbation adds to each pixel and channel."""
-    return pixels(PERTURBATIONS[name](image)) - pixels(image)
+    changed = PERTURBATIONS[name](image)
+    return pixels(changed if changed.size == image.size else changed.resize(image.size)) - pixels(image)
 
 
 def detailed(seed: int = 0, side: int = 96) -> Image.Image:
@@ -31,10 +40,10 @@ def detailed(seed: int = 0, side: int = 96) -> Image.Image:
 
 
 def test_they_are_the_ones_that_the_tables_name() -> None:
-    assert list(PERTURBATIONS) == ["jpeg_95", "jpeg_75", "jpeg_50", "half_size", "blur", "noise"]
+    assert list(PERTURBATIONS) == ["jpeg_95", "jpeg_75", "jpeg_50", "half_size", "blur", "noise", "web"]
 
 
-@EVERY
+@EVERY_OF_THE_SAME_SIZE
 @given(width=st.integers(1, 70), height=st.integers(1, 70))
 def test_any_image_keeps_its_size_and_mode(name: str, width: int, height: int) -> None:
     changed = PERTURBATIONS[name](photo(1, width, height))
@@ -122,3 +131,33 @@ def test_noise_made_some_rows_at_a_time_is_that_of_the_whole_image(monkeypatch: 
 def test_noise_at_the_ends_does_not_wrap_around(value: int) -> None:
     found = np.abs(change("noise", Image.new("RGB", (64, 64), (value,) * 3)))
     assert 0 < found.max() < 6 * NOISE_SIGMA
+
+
+@given(width=st.integers(1, 300), height=st.integers(1, 300), seed=st.integers(0, 99))
+def test_laundering_reduces_both_sides_alike(width: int, height: int, seed: int) -> None:
+    laundered = launder(Image.new("RGB", (width, height)), np.random.default_rng(seed))
+    share = np.random.default_rng(seed).uniform(*LAUNDERED_SHARE)
+    assert 0.80 <= share <= 0.97
+    assert laundered.size == (max(1, round(share * width)), max(1, round(share * height)))
+    assert laundered.mode == "RGB"
+
+
+def test_laundering_draws_filter_and_quality(monkeypatch: pytest.MonkeyPatch) -> None:
+    qualities = set()
+
+    def keep(image: Image.Image, quality: int) -> Image.Image:
+        qualities.add(quality)
+        return image
+
+    monkeypatch.setattr(perturbations, "jpeg", keep)
+    monkeypatch.setattr(perturbations, "LAUNDERED_SHARE", (0.9, 0.9))
+    image = detailed()
+    filters = {Image.Resampling.BICUBIC, Image.Resampling.LANCZOS}
+    expected = {image.resize((86, 86), resampling).tobytes() for resampling in filters}
+    assert {launder(image, np.random.default_rng(seed)).tobytes() for seed in range(300)} == expected
+    assert qualities == set(range(LAUNDERED_QUALITY[0], LAUNDERED_QUALITY[1] + 1))
+
+
+def test_every_photo_is_laundered_in_a_way_of_its_own() -> None:
+    sizes = {PERTURBATIONS["web"](detailed(seed)).size for seed in range(20)}
+    assert len(sizes) > 5

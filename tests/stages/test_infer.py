@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ import torch
 from fakeface.commands import predict
 from fakeface.core.files import read_json, read_rows, sha256_of, write_json, write_rows
 from fakeface.core.records import OBJECTIVE_NAMES, PerturbedRecord, PredictionRecord, Side, SplitRecord
-from fakeface.detector import CARD_FILE, NETWORK_FILE
+from fakeface.detector import CARD_FILE, NETWORK_FILE, load_detectors
+from fakeface.faces.crops import crop
+from fakeface.faces.finder import find_landmarks
 from fakeface.photos.images import fit, read_image
 from fakeface.photos.perturbations import PERTURBATIONS
 from fakeface.training.export import ExportedClassifier, export_onnx
 from fakeface.training.losses import OBJECTIVES
 from stages import infer
 from tests.conftest import Command, Outcome, photo, write_params
+from tests.faces.drawn import drawn_face
 from tests.split_rows import image
 from tests.tiny_models import IMAGE_PX, write_model
 
@@ -102,6 +106,32 @@ def test_it_is_what_predict_says_of_the_same_photo(
     for objective in OBJECTIVE_NAMES:
         expected = [verdict[objective]["p_fake"] for verdict in told]
         assert [getattr(row, f"{objective}_p_fake") for row in rows] == expected
+
+
+def test_of_a_face_it_is_what_predict_says_too(
+    run: Callable[[], Outcome], command: Command, root: Path, models: Path, tmp_path: Path
+) -> None:
+    """A face is found anew in each photo, and in each perturbed one."""
+    rows = read_rows(tmp_path / "split.csv", SplitRecord)
+    for number, name in enumerate(("z.jpg", "c.jpg")):
+        drawn_face(number, 200).save(root / name)
+    rows = [replace(row, sha256=sha256_of(root / row.path)) for row in rows]
+    write_rows(tmp_path / "split.csv", SplitRecord, rows)
+    shutil.rmtree(models)
+    for objective in OBJECTIVE_NAMES:
+        write_model(models / objective, objective, framing="face", sees_regions=True)
+    assert run() == Outcome(0, "", "")
+    found = predictions(tmp_path)
+    outcome = command(predict, "--json", "--models", models, "--threshold", "half", *(root / row.path for row in found))
+    told = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [row.ce_p_fake for row in found] == [verdict["ce"]["p_fake"] for verdict in told]
+    detectors = load_detectors(models)
+    for row in read_rows(tmp_path / "perturbed.csv", PerturbedRecord):
+        perturbed = PERTURBATIONS[row.perturbation](read_image(root / row.path))
+        seen = crop(perturbed, find_landmarks(perturbed), "face", IMAGE_PX)
+        for objective, p_fake in (("ce", row.ce_p_fake), ("bce", row.bce_p_fake)):
+            by_hand, _ = detectors[objective].scores(*(part[np.newaxis] for part in seen))
+            assert p_fake == pytest.approx(by_hand[0], abs=1e-6)
 
 
 def test_it_is_what_the_network_says_by_hand(run: Callable[[], Outcome], root: Path, models: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fakeface.faces.regions import Region
 from fakeface.params import AugmentParams
 from fakeface.training.augmentation import augment, crop_flip_rotate, random_values
 from fakeface.training.torchvision_ops import import_torchvision
@@ -18,9 +19,17 @@ NOTHING: dict[str, Any] = {
     "contrast": 0.0,
     "saturation": 0.0,
     "hue": 0.0,
+    "laundered": 0.0,
 }
 NOTEBOOK = AugmentParams(
-    crop_px=CROP, horizontal_flip=0.5, rotation_degrees=10, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1
+    crop_px=CROP,
+    horizontal_flip=0.5,
+    rotation_degrees=10,
+    brightness=0.2,
+    contrast=0.2,
+    saturation=0.2,
+    hue=0.1,
+    laundered=0.0,
 )
 COLOURS = ("brightness", "contrast", "saturation", "hue")
 Values = dict[str, Tensor]
@@ -50,7 +59,7 @@ def values_of(params: AugmentParams, seed: int = 0) -> Values:
 
 def crops(images: Tensor, values: Values, crop_px: int) -> Tensor:
     """What `crop_flip_rotate` cuts out, as torchvision lays out images: uint8 (N, 3, crop_px, crop_px)."""
-    return (crop_flip_rotate(images, values, crop_px) * 255).round().to(torch.uint8).transpose(0, 1)
+    return crop_flip_rotate(images, values, crop_px).to(torch.uint8).transpose(0, 1)
 
 
 def alone(values: Values, image: int) -> Values:
@@ -164,3 +173,25 @@ def test_pixels_stay_in_range(images: Tensor) -> None:
     assert pixels.shape == (COUNT, 3, CROP, CROP)
     assert pixels.min() >= 0
     assert pixels.max() <= 1
+
+
+def test_regions_move_with_the_pixels_and_keep_their_colours_out_of_it(images: Tensor) -> None:
+    """With the region map a copy of the red plane, both come out alike, but for the eyes' sides where it is flipped."""
+    codes = images[..., :1] % len(Region)
+    planes = torch.cat([codes, images[..., 1:], codes], dim=-1)
+    params = AugmentParams(**NOTHING | {"horizontal_flip": 0.5, "rotation_degrees": 30})
+    values = values_of(params)
+    red, regions = augment(planes, values, params, [0, 1, 2, 3])[:, [0, 3]].unbind(dim=1)
+    red = (red * 255).round()
+    eyes = {Region.LEFT_EYE: Region.RIGHT_EYE, Region.RIGHT_EYE: Region.LEFT_EYE}
+    for image, flipped in enumerate(values["flip"].tolist()):
+        expected = red[image].clone().apply_(lambda code, flipped=flipped: eyes.get(int(code), code) if flipped else code)
+        assert torch.equal(regions[image], expected)
+    assert 0 < values["flip"].sum() < COUNT
+
+
+def test_colours_do_not_depend_on_whether_there_are_regions(images: Tensor) -> None:
+    values = values_of(NOTEBOOK)
+    planes = torch.cat([images, images[..., :1]], dim=-1)
+    both = augment(planes, values, NOTEBOOK, [3, 1, 0, 2])
+    assert torch.equal(both[:, :3], augment(images, values, NOTEBOOK, [3, 1, 0, 2]))

@@ -2,7 +2,7 @@ import pytest
 
 from fakeface.core.records import EpochRecord
 from fakeface.training.early_stopping import best_epoch, is_over
-from tests.training.tiny import with_train
+from tests.training.tiny import TRAIN, with_train
 
 
 def history(*valid_accuracies: float) -> list[EpochRecord]:
@@ -10,8 +10,15 @@ def history(*valid_accuracies: float) -> list[EpochRecord]:
 
 
 def test_the_best_epoch_is_the_first_with_the_best_validation_accuracy() -> None:
-    assert best_epoch(history(0.5, 0.8, 0.7, 0.8)).epoch == 2
-    assert best_epoch(history(0.5)).epoch == 1
+    assert best_epoch(history(0.5, 0.8, 0.7, 0.8), TRAIN).epoch == 2
+    assert best_epoch(history(0.5), TRAIN).epoch == 1
+
+
+def test_averaged_weights_are_those_of_the_last_of_all_epochs() -> None:
+    averaging = with_train(averaging=0.9, epochs=5, patience=1).train
+    assert best_epoch(history(0.5, 0.8, 0.7), averaging).epoch == 3
+    assert not is_over(history(0.5, 0.4, 0.4, 0.4), averaging)
+    assert is_over(history(0.5, 0.4, 0.4, 0.4, 0.4), averaging)
 
 
 @pytest.mark.parametrize(

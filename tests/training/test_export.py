@@ -21,7 +21,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Export
     folder = tmp_path_factory.mktemp("exported")
     pairs: dict[str, tuple[ExportedClassifier, onnxruntime.InferenceSession]] = {}
     for objective, arch in zip(OBJECTIVE_NAMES, (LITE0, "resnet18"), strict=True):
-        network = new_classifier(ModelParams(arch=arch, weights="imagenet" if arch == LITE0 else "random"), seed=0)
+        network = new_classifier(
+            ModelParams(arch=arch, weights="imagenet" if arch == LITE0 else "random", pooling="image", parts=0), seed=0
+        )
         wrapped = ExportedClassifier(network, OBJECTIVES[objective], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], TEMPERATURE)
         export_onnx(wrapped, 32, folder / f"{objective}.onnx")
         session = onnxruntime.InferenceSession(folder / f"{objective}.onnx", providers=["CPUExecutionProvider"])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fakeface.core.errors import FakefaceError, ParamsError
 from fakeface.core.records import ObjectiveName
 from fakeface.training import fit as training
-from fakeface.training.batches import SideTensors, to_pixels, to_tensors, train_batches
+from fakeface.training.batches import Batch, to_tensors, train_batches
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.fit import FitResult, TrainMeans, fit, new_network, predict, train_epoch, valid_epoch
 from fakeface.training.network import copy_weights
@@ -49,7 +49,7 @@ class Training:
         self.optimizer = new_optimizer(self.network, recipe.train)
 
     def train_epoch(self, epoch: int) -> TrainMeans:
-        return train_epoch(self.network, self.optimizer, self.train, self.recipe, CPU, epoch)
+        return train_epoch(self.network, None, self.optimizer, self.train, self.recipe, CPU, epoch)
 
     def valid_epoch(self) -> tuple[float, float]:
         return valid_epoch(self.network, self.valid, self.recipe, CPU)
@@ -57,7 +57,7 @@ class Training:
     def weights(self) -> dict[str, Tensor]:
         return copy_weights(self.network)
 
-    def batches(self, epoch: int) -> list[SideTensors]:
+    def batches(self, epoch: int) -> list[Batch]:
         """What `train_epoch` trains on."""
         generator = torch.Generator().manual_seed(self.recipe.train.seed * 1_000_003 + epoch)
         return list(train_batches(self.train, self.recipe, CPU, generator))
@@ -160,7 +160,7 @@ def test_the_network_is_trained_on_the_epochs_batches() -> None:
     inputs: list[Tensor] = []
     one.network.register_forward_pre_hook(lambda _, images: inputs.append(images[0]))
     one.train_epoch(2)
-    assert all(torch.equal(images, batch.images) for images, batch in zip(inputs, one.batches(2), strict=True))
+    assert all(torch.equal(images, batch.inputs) for images, batch in zip(inputs, one.batches(2), strict=True))
 
 
 def test_an_epochs_time_is_measured_by_part() -> None:
@@ -182,7 +182,7 @@ def test_predicted_p_fake_is_the_networks_own() -> None:
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (RECIPE.mean, RECIPE.std))
     p_fake = predict(one.network, one.valid, RECIPE, CPU)
     with torch.inference_mode():
-        logits = one.network.eval()((to_pixels(one.valid.images) - mean) / std)
+        logits = one.network.eval()((one.valid.images.permute(0, 3, 1, 2) / 255 - mean) / std)
     assert p_fake.shape == (70,)
     assert p_fake == pytest.approx(RECIPE.objective.p_fake(logits).double().numpy(), abs=1e-6)
 
@@ -261,3 +261,39 @@ def test_a_loss_that_diverges_ends_the_training_and_names_the_rate(tmp_path: Pat
         run_fit(folder=tmp_path, log=log)
     assert log.epochs == []
     assert Checkpoints(tmp_path).load() is None
+
+
+def test_averaged_weights_are_evaluated_and_kept() -> None:
+    """Against the average written out: after step k, counted from 0, it keeps min(decay, k + 1 in k + 10) of itself."""
+    recipe = with_train(averaging=0.8, epochs=2)
+    one = Training(recipe)
+    average, steps = {}, 0
+
+    def note_step(*_: Any) -> None:
+        nonlocal average, steps
+        weights = one.weights()
+        keep = min(0.8, (steps + 1) / (steps + 10)) if steps else 0.0
+        average = {name: keep * average.get(name, 0) + (1 - keep) * value for name, value in weights.items()}
+        steps += 1
+
+    one.optimizer.register_step_post_hook(note_step)
+    for epoch in (1, 2):
+        one.train_epoch(epoch)
+    result = run_fit(recipe)
+    assert result.best.epoch == 2
+    for name, value in copy_weights(result.network).items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, average[name], rtol=1e-4, atol=1e-5)
+    one.network.load_state_dict(copy_weights(result.network))
+    assert (result.best.valid_loss, result.best.valid_accuracy) == one.valid_epoch()
+
+
+@pytest.mark.parametrize("killed_after", [1, 3])
+def test_a_resumed_training_with_averaged_weights_ends_the_same_bit_for_bit(tmp_path: Path, killed_after: int) -> None:
+    recipe = with_train(averaging=0.9)
+    whole = run_fit(recipe)
+    with pytest.raises(KilledError):
+        run_fit(recipe, folder=tmp_path, log=RecordingLog(killed_after))
+    resumed = run_fit(recipe, folder=tmp_path)
+    assert resumed.epochs == whole.epochs
+    assert same(copy_weights(resumed.network), copy_weights(whole.network))

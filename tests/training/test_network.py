@@ -20,7 +20,7 @@ SMALL = "shufflenet_v2_x0_5"
 
 
 def classifier(arch: str = SMALL, weights: str | Path = "random", seed: int = 0) -> nn.Module:
-    return new_classifier(ModelParams(arch=arch, weights=str(weights)), seed)
+    return new_classifier(ModelParams(arch=arch, weights=str(weights), pooling="image", parts=0), seed)
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -76,7 +76,7 @@ def test_imagenet_brings_all_but_the_last_layer() -> None:
 @pytest.mark.filterwarnings("ignore:The default weight initialization of inception_v3")
 def test_an_architecture_without_one_last_layer_is_refused(arch: str) -> None:
     """`ModelParams` does not let its name through."""
-    params: Any = SimpleNamespace(arch=arch, weights="random")
+    params: Any = SimpleNamespace(arch=arch, weights="random", pooling="image")
     with pytest.raises(ParamsError, match=rf"model\.arch: '{arch}': should be a network with one output"):
         new_classifier(params, seed=0)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fakeface.core.errors import ParamsError
-from fakeface.params import ModelParams, Precision
+from fakeface.params import Precision
 from fakeface.training import rehearsal
 from fakeface.training.devices import Device, select_device
 from fakeface.training.network import copy_weights, new_classifier
@@ -18,7 +18,7 @@ from tests.training.tiny import CPU, EVAL_PX, RECIPE, same, tiny_network
 
 
 def recipe_of(arch: str, px: int) -> Recipe:
-    return replace(RECIPE, model=ModelParams(arch=arch, weights="random"), augment=replace(RECIPE.augment, crop_px=px))
+    return replace(RECIPE, model=replace(RECIPE.model, arch=arch), augment=replace(RECIPE.augment, crop_px=px))
 
 
 def refusal(network: nn.Module, recipe: Recipe = RECIPE, device: Device = CPU, px: int = EVAL_PX) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fakeface.core.records import EpochRecord, Side
+from fakeface.faces.regions import Region
 from fakeface.params import AugmentParams, ModelParams, TrainParams
 from fakeface.training.devices import Device
 from fakeface.training.packed import PackedSide
@@ -28,14 +29,30 @@ TRAIN = TrainParams(
     batch_size=8,
     epochs=3,
     patience=3,
+    averaging=0.0,
     device="cpu",
     precision="float32",
     layout="channels_last",
 )
 AUGMENT = AugmentParams(
-    crop_px=EVAL_PX, horizontal_flip=0.5, rotation_degrees=10, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1
+    crop_px=EVAL_PX,
+    horizontal_flip=0.5,
+    rotation_degrees=10,
+    brightness=0.2,
+    contrast=0.2,
+    saturation=0.2,
+    hue=0.1,
+    laundered=0.0,
 )
-RECIPE = Recipe("ce", TRAIN, AUGMENT, ModelParams(arch=ARCH, weights="random"), [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+RECIPE = Recipe(
+    "ce",
+    TRAIN,
+    AUGMENT,
+    ModelParams(arch=ARCH, weights="random", pooling="image", parts=0.3),
+    "centre",
+    [0.5, 0.4, 0.3],
+    [0.2, 0.3, 0.4],
+)
 
 
 def with_train(**changes: Any) -> Recipe:
@@ -47,7 +64,9 @@ def packed_side(name: Side, count: int, px: int) -> PackedSide:
     rng = np.random.default_rng(count)
     labels = np.arange(count) % 2
     images = (rng.integers(0, 180, (count, px, px, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8)
-    return PackedSide(images, [image(row, row % 2, side=name) for row in range(count)])
+    regions = rng.integers(0, len(Region), images.shape[:3]).astype(np.uint8)
+    laundered = np.zeros((count, 0, px, px, 3), np.uint8)
+    return PackedSide(images, regions, laundered, [image(row, row % 2, side=name) for row in range(count)])
 
 
 def tiny_network(_: ModelParams, seed: int) -> nn.Module:

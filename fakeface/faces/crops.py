@@ -1,0 +1,52 @@
+"""The part of a photo that a network sees, in training as for a verdict, and which part of a face each of its pixels shows."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fakeface.core.records import Framing
+from fakeface.faces.alignment import align
+from fakeface.faces.finder import Points
+from fakeface.faces.regions import Region, RegionMap, region_map
+from fakeface.faces.warp import Transform, warp
+from fakeface.photos.images import fit
+
+
+class Crop(NamedTuple):
+    """`pixels` uint8 (P, P, 3), `regions` uint8 (P, P): a Region per pixel."""
+
+    pixels: NDArray[np.uint8]
+    regions: RegionMap
+
+
+def crop(image: Image.Image, landmarks: Points | None, framing: Framing, px: int, margin_px: int = 0) -> Crop:
+    """A square crop of an RGB image with P = px + 2 * margin_px; without landmarks it is the centre, all of it Region.REST.
+
+    In framing "face" the face is as large as in px by px, and more around it is seen. In "centre" a larger P shows the same
+    in more pixels.
+    """
+    side = px + 2 * margin_px
+    if landmarks is None:
+        return Crop(fit(image, side), np.full((side, side), Region.REST, np.uint8))
+    if framing == "centre":
+        return Crop(fit(image, side), region_map(_centre(image, side).invert(landmarks), side))
+    transform = _with_border(align(landmarks, px), margin_px)
+    return Crop(warp(image, transform, side, mirrored=True), region_map(transform.invert(landmarks), side, margin_px))
+
+
+def scale_landmarks(landmarks: Points | None, before: Any, after: Any) -> Points | None:
+    """Landmarks in an image of size `before` (width, height) as they lie once it is resized to `after`."""
+    return None if landmarks is None else (landmarks * np.divide(after, before)).astype(np.float32)
+
+
+def _with_border(transform: Transform, margin_px: int) -> Transform:
+    """The transform of the same crop with a border around it."""
+    return Transform(transform.matrix, transform.apply(np.full((1, 2), -float(margin_px)))[0])
+
+
+def _centre(image: Image.Image, px: int) -> Transform:
+    """What `fit` does."""
+    side = min(image.size)
+    return Transform(np.eye(2) * side / px, (np.array(image.size) - side) / 2)

@@ -1,0 +1,81 @@
+import pytest
+import torch
+from torch import Tensor
+
+from fakeface.core.errors import ParamsError
+from fakeface.faces.regions import Region
+from fakeface.params import ModelParams
+from fakeface.training.network import new_classifier
+from fakeface.training.region_network import POOLED_REGIONS, STRIDES, RegionNetwork, RegionPooling, region_masks
+
+PX = 64
+
+
+def region_network(arch: str = "resnet18") -> RegionNetwork:
+    network = new_classifier(ModelParams(arch=arch, weights="random", pooling="regions", parts=0.3), seed=0)
+    assert isinstance(network, RegionNetwork)
+    return network
+
+
+def inputs(count: int = 3, px: int = PX) -> Tensor:
+    """Noise, and regions in squares of 16 px."""
+    generator = torch.Generator().manual_seed(0)
+    colours = torch.randn(count, 3, px, px, generator=generator)
+    codes = torch.randint(0, len(Region), (count, 1, px // 16, px // 16), generator=generator).float()
+    return torch.cat([colours, codes.repeat_interleave(16, dim=2).repeat_interleave(16, dim=3)], dim=1)
+
+
+def test_masks_say_of_which_region_each_pixel_is() -> None:
+    planes = inputs()
+    masks = region_masks(planes)
+    assert masks.shape == (3, len(POOLED_REGIONS), PX, PX)
+    assert Region.OUTSIDE not in POOLED_REGIONS
+    for index, region in enumerate(POOLED_REGIONS):
+        assert torch.equal(masks[:, index] == 1, planes[:, 3] == float(region))
+
+
+def test_pooling_gives_mean_and_deviation_over_each_region() -> None:
+    """Against numpy-like selection of the feature's pixels; standardisation is off with its first running values."""
+    planes, features = inputs(), torch.randn(3, 5, 4, 4, generator=torch.Generator().manual_seed(1))
+    pooled = RegionPooling(5).eval()(features, region_masks(planes)).view(3, len(POOLED_REGIONS), 10)
+    codes = planes[:, 3, ::16, ::16]
+    for image in range(3):
+        for index, region in enumerate(POOLED_REGIONS):
+            inside = features[image][:, codes[image] == float(region)]
+            if inside.shape[1] == 0:
+                assert pooled[image, index, :5].abs().max() < 1e-6
+                continue
+            torch.testing.assert_close(pooled[image, index, :5], inside.mean(dim=1), rtol=0, atol=5e-3)
+            torch.testing.assert_close(pooled[image, index, 5:], inside.std(dim=1, correction=0), rtol=0, atol=2e-2)
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "efficientnet_lite0", "mobilenet_v3_small", "densenet121"])
+def test_any_architecture_with_feature_maps_can_be_pooled_by_region(arch: str) -> None:
+    network = region_network(arch).eval()
+    outputs = network.branches(inputs())
+    assert [tuple(output.shape) for output in outputs] == [(3, 6)] * len(STRIDES)
+    torch.testing.assert_close(network(inputs()), torch.stack(outputs).sum(dim=0)[:, :2])
+
+
+def test_a_network_without_feature_maps_is_refused_by_name() -> None:
+    with pytest.raises(ParamsError, match=r"^model\.pooling: regions: vit_b_32 has no feature maps at strides 8 and 16$"):
+        region_network("vit_b_32")
+
+
+def test_what_lies_outside_the_face_does_not_count() -> None:
+    """Beyond the reach of a ResNet18's filters at stride 16, that is."""
+    network = region_network().eval()
+    planes = inputs(count=1, px=256)
+    planes[:, 3] = float(Region.OUTSIDE)
+    planes[:, 3, :32, :32] = float(Region.NOSE)
+    changed = planes.clone()
+    changed[:, :3, 192:, 192:] = 0
+    assert torch.equal(network(planes), network(changed))
+    changed[:, :3, 8:16, 8:16] = 0
+    assert not torch.equal(network(planes), network(changed))
+
+
+def test_layers_behind_the_last_feature_map_are_left_out() -> None:
+    names = {name.split(".")[0] for name in region_network().backbone.state_dict()}
+    assert {"layer1", "layer2", "layer3"} <= names
+    assert not {"layer4", "fc"} & names
