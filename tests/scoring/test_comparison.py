@@ -59,8 +59,9 @@ def test_a_difference_is_that_of_the_scores_on_each_resample_one_by_one() -> Non
     def auc(p_fake: Probabilities, times: Labels) -> float:
         return float(sklearn.metrics.roc_auc_score(LABELS, p_fake, sample_weight=times))
 
+    once = np.ones(200, dtype=np.int64)
     found = difference(roc_auc, LABELS, ones, others, WEIGHTS[:50])
-    assert found.difference == pytest.approx(auc(ones, np.ones(200)) - auc(others, np.ones(200)))
+    assert found.difference == pytest.approx(auc(ones, once) - auc(others, once))
     resampled = [auc(ones, times) - auc(others, times) for times in WEIGHTS[:50]]
     assert found.interval == pytest.approx(np.percentile(resampled, (2.5, 97.5)))
 
