@@ -193,7 +193,7 @@ def test_without_a_face_all_see_the_centre(detectors: dict[str, Detector]) -> No
 def test_faces_are_looked_for_once_and_only_where_they_matter(
     detectors: dict[str, Detector], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    looked = []
+    looked: list[Any] = []
     monkeypatch.setattr("fakeface.detector.find_landmarks", looked.append)
     score_image(photo(0), {"ce": detectors[kind], "bce": detectors[kind]})
     assert len(looked) == (0 if kind == "centre" else 1)

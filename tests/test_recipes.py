@@ -21,8 +21,9 @@ NOTEBOOK: dict[str, dict[str, Any]] = {
         "contrast": 0.2,
         "saturation": 0.2,
         "hue": 0.1,
+        "laundered": 0,
     },
-    "model": {"arch": "resnet18", "weights": "imagenet"},
+    "model": {"arch": "resnet18", "weights": "imagenet", "pooling": "image"},
     "train": {
         "optimizer": "adam",
         "lr": 1e-5,
@@ -32,6 +33,7 @@ NOTEBOOK: dict[str, dict[str, Any]] = {
         "batch_size": 32,
         "epochs": 50,
         "patience": 5,
+        "averaging": 0,
         "precision": "float32",
         "layout": "contiguous",
     },
@@ -78,7 +80,7 @@ def test_the_notebooks_recipe_is_the_notebooks_to_the_digit() -> None:
 def test_of_the_notebooks_training_only_seed_and_device_are_ours() -> None:
     recipe = read_yaml(ROOT / "recipes/notebook.yaml")
     ours = {f"{section}.{key}" for section, values in NOTEBOOK.items() for key in recipe[section].keys() - values.keys()}
-    assert ours == {"split.seed", "split.fold", "split.test_fraction", "train.seed", "train.device"}
+    assert ours == {"split.seed", "split.fold", "split.test_fraction", "model.parts", "train.seed", "train.device"}
 
 
 def test_every_other_recipe_keeps_related_photos_apart() -> None:
@@ -93,4 +95,5 @@ def test_photos_of_people_are_not_shown_unless_asked_for() -> None:
 
 
 def test_the_offline_recipe_downloads_nothing() -> None:
-    assert read_yaml(ROOT / "recipes/offline.yaml")["model"] == {"arch": "efficientnet_lite0", "weights": "imagenet"}
+    model = read_yaml(ROOT / "recipes/offline.yaml")["model"]
+    assert (model["arch"], model["weights"]) == ("efficientnet_lite0", "imagenet")

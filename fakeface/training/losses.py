@@ -12,11 +12,15 @@ from fakeface.core.records import ObjectiveName
 
 @dataclass(frozen=True)
 class Objective:
-    """`loss` is the mean over a batch of logits (N, 2), labels (N,) and label smoothing; `p_fake` is (N,) from logits."""
+    """`loss` is the mean over a batch of logits (N, 2), labels (N,) and label smoothing; `p_fake` is (N,) from logits.
+
+    The log-odds of p_fake are `margin` times the logits.
+    """
 
     name: ObjectiveName
     loss: Callable[[Tensor, Tensor, float], Tensor]
     p_fake: Callable[[Tensor], Tensor]
+    margin: tuple[float, float]
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -39,6 +43,6 @@ def sigmoid_p_fake(logits: Tensor) -> Tensor:
 
 
 OBJECTIVES: dict[ObjectiveName, Objective] = {
-    "ce": Objective("ce", cross_entropy, softmax_p_fake),
-    "bce": Objective("bce", binary_cross_entropy, sigmoid_p_fake),
+    "ce": Objective("ce", cross_entropy, softmax_p_fake, (-1.0, 1.0)),
+    "bce": Objective("bce", binary_cross_entropy, sigmoid_p_fake, (0.0, 1.0)),
 }

@@ -1,7 +1,8 @@
 """A network that looks at a face by region: at what each shows and how they differ, not at where they lie in the photo."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from fakeface.core.errors import ParamsError
 from fakeface.core.records import PARTS
 from fakeface.faces.regions import Region
+from fakeface.training.augmentation import COLOURS
 from fakeface.training.torchvision_ops import import_torchvision
 
 POOLED_REGIONS = tuple(region for region in Region if region is not Region.OUTSIDE)
@@ -37,35 +39,70 @@ class Standardization(nn.BatchNorm1d):
 
     def forward(self, values: Tensor) -> Tensor:
         """Of values (N, width)."""
-        if self.training or self.running_mean is None or self.running_var is None:
+        if self.training:
             return super().forward(values)
-        return (values - self.running_mean) * (self.running_var + self.eps).rsqrt()
+        mean, scale = self.running()
+        return (values - mean) * scale
+
+    def running(self) -> tuple[Tensor, Tensor]:
+        """What evaluation takes off the values, and multiplies them by, (width,) each."""
+        mean, variance = self.get_buffer("running_mean"), self.get_buffer("running_var")
+        return mean, (variance + self.eps).rsqrt()
 
 
-class RegionPooling(nn.Module):
-    """Mean and deviation of every channel over each region, standardised: (N, C, h, w), masks (N, R, H, W) -> (N, 2 * C * R).
+class RegionBranch(nn.Module):
+    """Judges features by mean and deviation of every channel over each region: (N, C, h, w) -> (N, OUTPUTS).
 
-    A feature counts by the share of its area that lies in the region. A region that is not seen has means of 0.
+    Masks are (N, R, H, W): a feature counts by the share of its area that lies in the region. A region that is not seen has
+    means of 0.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.width = 2 * channels * len(POOLED_REGIONS)
         self.standardize = Standardization(self.width)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.head = nn.Linear(self.width, OUTPUTS)
 
     def forward(self, features: Tensor, masks: Tensor) -> Tensor:
-        features = features.float()
-        shares = F.avg_pool2d(masks, masks.shape[-1] // features.shape[-1]).flatten(2)
-        shares = shares / (shares.sum(dim=2, keepdim=True) + LEAST_PIXELS)
-        features = features.flatten(2).transpose(1, 2)
-        means = shares @ features
-        variances = (shares @ features.square() - means.square()).clamp_min(0)
-        pooled = torch.cat([means, (variances + LEAST_VARIANCE).sqrt()], dim=2).reshape(-1, self.width)
-        return self.standardize(pooled)  # type: ignore[no-any-return]
+        outputs: Tensor = self.head(self.dropout(self.standardize(self.pool(features, masks))))
+        return outputs.float()
+
+    def pool(self, features: Tensor, masks: Tensor) -> Tensor:
+        """(N, 2 * C * R), before they are standardised."""
+        _, _, means, deviations = _pool(features, masks)
+        return torch.cat([means, deviations], dim=2).reshape(-1, self.width)
+
+    def evidence(self, features: Tensor, masks: Tensor, margin: Tensor) -> Tensor:
+        """(N, h, w): what each place adds to `margin` (2,) times the logits, in evaluation.
+
+        A mean is a sum over places. So is a deviation, with squared distances from the mean, divided by the deviation.
+        """
+        values, shares, means, deviations = _pool(features, masks)
+        typical, scale = self.standardize.running()
+        weights = (margin @ self.head.weight[:CLASSES] * scale).view(1, len(POOLED_REGIONS), -1)
+        of_means, of_deviations = weights.chunk(2, dim=2)
+        of_squares = of_deviations / deviations
+        of_values = of_means - 2 * of_squares * means
+        constant = (of_squares * (means.square() + LEAST_VARIANCE)).sum(dim=2, keepdim=True)
+        constant = constant - (weights * typical.view_as(weights)).sum(dim=2, keepdim=True)
+        values = values.transpose(1, 2)
+        local = of_values @ values + of_squares @ values.square() + constant
+        return (shares * local).sum(dim=1).reshape(-1, *features.shape[2:])
+
+
+def _pool(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Values (N, h * w, C), shares (N, R, h * w) that are 1 in sum over a region, means and deviations (N, R, C)."""
+    values = features.float().flatten(2).transpose(1, 2)
+    shares = F.avg_pool2d(masks, masks.shape[-1] // features.shape[-1]).flatten(2)
+    shares = shares / (shares.sum(dim=2, keepdim=True) + LEAST_PIXELS)
+    means = shares @ values
+    variances = (shares @ values.square() - means.square()).clamp_min(0)
+    return values, shares, means, (variances + LEAST_VARIANCE).sqrt()
 
 
 class RegionNetwork(nn.Module):
-    """A backbone up to stride 16, pooled by region at STRIDES, with a linear head on each; their outputs are summed.
+    """A backbone up to stride 16 and a branch at each of STRIDES, whose outputs are summed.
 
     Takes (N, 4, H, W): normalised colours, and the Region of each pixel.
     """
@@ -73,20 +110,41 @@ class RegionNetwork(nn.Module):
     def __init__(self, backbone: nn.Module, channels: Sequence[int]) -> None:
         super().__init__()
         self.backbone = backbone
-        self.poolings = nn.ModuleList(RegionPooling(count) for count in channels)
-        self.dropout = nn.Dropout(DROPOUT)
-        self.heads = nn.ModuleList(nn.Linear(pooling.width, OUTPUTS) for pooling in self.poolings)
-
-    def branches(self, inputs: Tensor) -> list[Tensor]:
-        """What each head makes of the images, (N, OUTPUTS) each."""
-        masks = region_masks(inputs)
-        features = self.backbone(inputs[:, :3])
-        pooled = [pool(features[str(stride)], masks) for stride, pool in zip(STRIDES, self.poolings, strict=True)]
-        return [head(self.dropout(values)).float() for head, values in zip(self.heads, pooled, strict=True)]
+        self.judges = nn.ModuleList(RegionBranch(count) for count in channels)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (N, 2)."""
-        return torch.stack(self.branches(inputs)).sum(dim=0)[:, :CLASSES]
+        return _logits(self.branches(inputs))
+
+    def branches(self, inputs: Tensor) -> list[Tensor]:
+        """What each branch makes of the images, (N, OUTPUTS) each."""
+        masks = region_masks(inputs)
+        return [branch(features, masks) for branch, features in self._look(inputs)]
+
+    def explain(self, inputs: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N, 2), and (N, H / 8, W / 8): what each place adds to `margin` (2,) times the logits.
+
+        In evaluation the sum over all places is that product, less the product with the biases; a region that a face does not
+        show adds nothing.
+        """
+        masks = region_masks(inputs)
+        outputs, maps = [], []
+        for branch, features in self._look(inputs):
+            outputs.append(branch(features, masks))
+            repeats = masks.shape[-1] // STRIDES[0] // features.shape[-1]
+            evidence = branch.evidence(features, masks, margin).unsqueeze(1)
+            maps.append(F.interpolate(evidence, scale_factor=float(repeats), mode="nearest")[:, 0] / repeats**2)
+        return _logits(outputs), torch.stack(maps).sum(dim=0)
+
+    def _look(self, inputs: Tensor) -> Iterator[tuple[RegionBranch, Tensor]]:
+        """Each branch with its features (N, C, h, w)."""
+        features = self.backbone(inputs[:, :COLOURS])
+        for stride, branch in zip(STRIDES, self.judges, strict=True):
+            yield cast(RegionBranch, branch), features[str(stride)]
+
+
+def _logits(branches: list[Tensor]) -> Tensor:
+    return torch.stack(branches).sum(dim=0)[:, :CLASSES]
 
 
 def new_region_network(network: nn.Module, arch: str) -> RegionNetwork:

@@ -95,7 +95,7 @@ def _export(classifier: ExportedClassifier, px: int) -> None:
             inputs = {"images": random.integers(0, 256, (count, px, px, 3), dtype=np.uint8)}
             if isinstance(classifier.network, RegionNetwork):
                 inputs["regions"] = random.integers(0, len(Region), (count, px, px), dtype=np.uint8)
-            _, own = classifier(*map(torch.from_numpy, inputs.values()))
+            _, own, *_ = classifier(*map(torch.from_numpy, inputs.values()))
             (exported,) = session.run(["logits"], inputs)
             if not np.allclose(exported, own.numpy(), EXPORT_TOLERANCE, EXPORT_TOLERANCE, equal_nan=True):
                 difference = np.abs(exported - own.numpy()).max()

@@ -147,8 +147,13 @@ def test_a_figure_shows_what_was_judged(
     picture.paste(drawn_face(0, 200), (180, 40))
     picture.save(tmp_path / "face.png")
     shown: list[Any] = []
-    drawn = figures.verdicts_figure([("", np.zeros((2, 2, 3), np.uint8), "")])
-    monkeypatch.setattr(figures, "verdicts_figure", lambda photos: shown.extend(photos) or drawn)
+    draw = figures.verdicts_figure
+
+    def keep(photos: list[Any]) -> Any:
+        shown.extend(photos)
+        return draw(photos)
+
+    monkeypatch.setattr(figures, "verdicts_figure", keep)
     paths = ("--models", tmp_path / "models", "--figure", tmp_path / "out.png", tmp_path / "face.png")
     assert command(predict, *paths).status == 0
     ((name, pixels, _),) = shown

@@ -41,12 +41,12 @@ def test_a_similarity_is_undone_exactly() -> None:
     """Turned, scaled and moved landmarks come to the same places in the crop."""
     landmarks = landmarks_in(drawn_face(0))
     turn = np.array([[0.6, -0.8], [0.8, 0.6]]) * 2.5
-    moved = landmarks @ turn.T + (30, -12)
+    moved = (landmarks @ turn.T + (30, -12)).astype(np.float32)
     np.testing.assert_allclose(align(moved, PX).invert(moved), align(landmarks, PX).invert(landmarks), atol=1e-3)
 
 
 def test_a_mirrored_face_is_not_mirrored_back() -> None:
-    landmarks = landmarks_in(drawn_face(0)) * (-1, 1)
+    landmarks = landmarks_in(drawn_face(0)) * np.array([-1, 1], np.float32)
     assert np.linalg.det(align(landmarks, PX).matrix) > 0
 
 

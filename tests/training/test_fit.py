@@ -267,7 +267,8 @@ def test_averaged_weights_are_evaluated_and_kept() -> None:
     """Against the average written out: after step k, counted from 0, it keeps min(decay, k + 1 in k + 10) of itself."""
     recipe = with_train(averaging=0.8, epochs=2)
     one = Training(recipe)
-    average, steps = {}, 0
+    average: dict[str, Tensor] = {}
+    steps = 0
 
     def note_step(*_: Any) -> None:
         nonlocal average, steps

@@ -6,7 +6,7 @@ from fakeface.core.errors import ParamsError
 from fakeface.faces.regions import Region
 from fakeface.params import ModelParams
 from fakeface.training.network import new_classifier
-from fakeface.training.region_network import POOLED_REGIONS, STRIDES, RegionNetwork, RegionPooling, region_masks
+from fakeface.training.region_network import POOLED_REGIONS, STRIDES, RegionBranch, RegionNetwork, region_masks
 
 PX = 64
 
@@ -35,9 +35,9 @@ def test_masks_say_of_which_region_each_pixel_is() -> None:
 
 
 def test_pooling_gives_mean_and_deviation_over_each_region() -> None:
-    """Against numpy-like selection of the feature's pixels; standardisation is off with its first running values."""
+    """Against numpy-like selection of the feature's pixels."""
     planes, features = inputs(), torch.randn(3, 5, 4, 4, generator=torch.Generator().manual_seed(1))
-    pooled = RegionPooling(5).eval()(features, region_masks(planes)).view(3, len(POOLED_REGIONS), 10)
+    pooled = RegionBranch(5).pool(features, region_masks(planes)).view(3, len(POOLED_REGIONS), 10)
     codes = planes[:, 3, ::16, ::16]
     for image in range(3):
         for index, region in enumerate(POOLED_REGIONS):
@@ -79,3 +79,28 @@ def test_layers_behind_the_last_feature_map_are_left_out() -> None:
     names = {name.split(".")[0] for name in region_network().backbone.state_dict()}
     assert {"layer1", "layer2", "layer3"} <= names
     assert not {"layer4", "fc"} & names
+
+
+@pytest.mark.parametrize("margin", [(-1.0, 1.0), (0.0, 1.0)])
+@torch.inference_mode()
+def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float]) -> None:
+    """After a few batches, so that running means and variances are none of the first ones; every region is seen."""
+    network, weights = region_network(), torch.tensor(margin)
+    for _ in range(3):
+        network.train()(inputs(8))
+    planes = inputs(px=128)
+    logits, evidence = network.eval().explain(planes, weights)
+    assert evidence.shape == (3, 16, 16)
+    assert all((planes[0, 3] == float(region)).any() for region in POOLED_REGIONS)
+    biases = sum(float(weights @ network.get_parameter(f"judges.{index}.head.bias")[:2]) for index in range(len(STRIDES)))
+    torch.testing.assert_close(logits, network(planes))
+    torch.testing.assert_close(evidence.sum(dim=(1, 2)) + biases, logits @ weights, rtol=1e-3, atol=1e-3)
+
+
+@torch.inference_mode()
+def test_evidence_lies_where_the_regions_are() -> None:
+    planes = inputs(px=128)
+    planes[:, 3, :, 64:] = float(Region.OUTSIDE)
+    _, evidence = region_network().eval().explain(planes, torch.tensor([-1.0, 1.0]))
+    assert (evidence[:, :, 8:] == 0).all()
+    assert (evidence[:, :, :8] != 0).any()
