@@ -1,13 +1,13 @@
 import csv
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fakeface.core.files import read_json, write_json, write_rows
+from fakeface.core.files import read_json, read_rows, write_json, write_rows
 from fakeface.core.records import (
     OBJECTIVE_NAMES,
     THRESHOLD_NAMES,
@@ -168,6 +168,21 @@ def test_a_side_without_linked_pairs_says_so(workplace: Workplace) -> None:
     write_rows(workplace.folder / "pairs.csv", PairRecord, [])
     expected = {"pairs": 0, "groups": 0, "pairwise_accuracy": None, "interval": None}
     assert workplace.scores()["ce"]["linked_pairs"] == expected
+
+
+def test_the_same_table_is_all_reals_against_the_fakes_that_have_the_table_of_most_reals(workplace: Workplace) -> None:
+    """Here two of three fakes do."""
+    images = read_rows(workplace.folder / "split.csv", SplitRecord)
+    other = {row.path for number, row in enumerate(images) if number % 6 == 1}
+    changed = [replace(row, luma_quantisation_sum=190) if row.path in other else row for row in images]
+    write_rows(workplace.folder / "split.csv", SplitRecord, changed)
+    scores = workplace.scores()["ce"]["slices"]["jpeg_table"]["same"]
+    rows = [row for row in rows_of(workplace.folder / "predictions.csv", side="test") if row["path"] not in other]
+    reals, fakes = ([float(row["ce_p_fake"]) for row in rows if row["label"] == label] for label in "01")
+    assert (len(reals), len(fakes)) == (30, 20)
+    assert scores["roc_auc"] == pytest.approx(sum(fake > real for fake in fakes for real in reals) / 600)
+    assert scores["roc_auc_interval"][0] < scores["roc_auc"] < scores["roc_auc_interval"][1]
+    assert read_json(workplace.folder / "metrics/evaluate.json")["same_table_roc_auc"] == scores["roc_auc"]
 
 
 def test_the_gap_is_trains_accuracy_less_valids(workplace: Workplace) -> None:
