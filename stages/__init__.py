@@ -9,8 +9,8 @@
     pack             decode each train and valid image once, to fixed-size arrays
     compute_stats    per-channel mean and standard deviation of the train images
     train            train one classifier, `ce` or `bce`, and calibrate it
-    infer            p_fake of every image, and of the test images after compression, resizing, blur and noise
-    evaluate         score both classifiers, with intervals, slices and baselines
+    infer            p_fake of every image, of test images after perturbations, of valid ones as the web leaves them
+    evaluate         score both classifiers, as distributed and after the web, with intervals, slices and baselines
     report           draw the figures and the page, write the model card, log to MLflow
 
 Everything that they import stands in `fakeface/`; a stage imports no other stage.

@@ -1,9 +1,9 @@
-"""Score both classifiers, on all sides and on slices of the test images.
+"""Score both classifiers, on all sides and on slices of the test images, as distributed and as the web leaves them.
 
-reads   SPLIT, PREDICTIONS, PERTURBED, SPLIT_COUNTS, INDEX_COUNTS, each model.json in MODELS; params.yaml: loss, threshold,
-        evaluate
+reads   SPLIT, PREDICTIONS, PERTURBED, FACES, the pairs in RELATIONS, SPLIT_COUNTS, INDEX_COUNTS, each model.json in MODELS;
+        params.yaml: loss, threshold, evaluate
 does    scores with 95 % intervals over groups of related images; compares the two models with each other, with baselines that
-        do not look at the picture, on slices, on perturbed images, and on valid with test
+        see no face, on slices, on perturbed images, and on valid with test; composites with the very photos they are made from
 writes  METRICS: evaluate.json, the candidate's headline; scores.json, everything; plots/*.csv, the tables that DVC plots
 """
 
@@ -12,19 +12,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import read_json, write_json, write_rows
 from fakeface.core.records import LABEL_NAMES, OBJECTIVE_NAMES, ObjectiveName, Side, SplitRecord, ThresholdName
 from fakeface.params import EvaluateParams, load_params
-from fakeface.scoring.baselines import baseline_scores
+from fakeface.scoring.baselines import Faces, baseline_scores
 from fakeface.scoring.comparison import compare_models, shift
-from fakeface.scoring.evaluation import model_scores
+from fakeface.scoring.evaluation import OUT_OF_TRAINING, model_scores
 from fakeface.scoring.intervals import resample
-from fakeface.scoring.predictions import Card, SidePredictions, load_card, load_images, load_perturbed, load_predictions
-from fakeface.scoring.results import HEADLINE, DataName, Scores
+from fakeface.scoring.predictions import (
+    Card,
+    LinkedPairs,
+    SidePredictions,
+    load_card,
+    load_faces,
+    load_images,
+    load_linked_pairs,
+    load_perturbed,
+    load_predictions,
+)
+from fakeface.scoring.results import DataName, Scores
 from fakeface.scoring.scores import Probabilities, roc_curve
 from fakeface.scoring.slices import slices
 
@@ -36,7 +46,9 @@ class Paths:
     index_counts: Annotated[Path, "JSON to read: whether the photos are the drawn sample"]
     models: Annotated[Path, "folder to read ce/model.json and bce/model.json from"]
     predictions: Annotated[Path, "CSV to read: every image's p_fake by both models"]
-    perturbed: Annotated[Path, "CSV to read: the perturbed test images' p_fake by both models"]
+    perturbed: Annotated[Path, "CSV to read: the perturbed test and valid images' p_fake by both models"]
+    faces: Annotated[Path, "CSV to read: where the face is in each image"]
+    relations: Annotated[Path, "folder to read pairs.csv from"]
     metrics: Annotated[Path, "folder to write evaluate.json, scores.json and plots/ to"]
     params: ParamsPath = Path("params.yaml")
 
@@ -74,7 +86,9 @@ class Inputs:
 
     images: Mapping[Side, Sequence[SplitRecord]]
     predictions: Mapping[ObjectiveName, Mapping[Side, SidePredictions]]
-    perturbed: Mapping[ObjectiveName, Mapping[str, Probabilities]]
+    perturbed: Mapping[ObjectiveName, Mapping[Side, Mapping[str, Probabilities]]]
+    pairs: Mapping[Side, LinkedPairs]
+    faces: Faces
     cards: Mapping[ObjectiveName, Card]
     data: DataName
     pairs_across_sides: int
@@ -84,11 +98,19 @@ def score_models(inputs: Inputs, threshold: ThresholdName, params: EvaluateParam
     """Both models' scores, the baselines', and what the differences mean."""
     images, predictions = inputs.images, inputs.predictions
     test = images["test"]
-    weights = resample([image.group for image in test], params.resamples, params.seed)
+    weights = {
+        side: resample([image.group for image in images[side]], params.resamples, params.seed) for side in OUT_OF_TRAINING
+    }
     masks = slices(test, [image for side in images.values() for image in side])
     models = {
         objective: model_scores(
-            predictions[objective], inputs.perturbed[objective], masks, inputs.cards[objective], threshold, weights
+            predictions[objective],
+            inputs.perturbed[objective],
+            inputs.pairs,
+            masks,
+            inputs.cards[objective],
+            threshold,
+            weights,
         )
         for objective in OBJECTIVE_NAMES
     }
@@ -105,9 +127,24 @@ def score_models(inputs: Inputs, threshold: ThresholdName, params: EvaluateParam
         resamples=params.resamples,
         threshold=threshold,
         **models,
-        baselines=baseline_scores(images["train"], test, weights),
-        comparison=compare_models(predictions["ce"]["test"].labels, p_fake, verdicts, weights),
+        baselines=baseline_scores(images["train"], test, inputs.faces, weights["test"]),
+        comparison=compare_models(predictions["ce"]["test"].labels, p_fake, verdicts, weights["test"]),
         shift=shift(images, verdicts_at_half),
+    )
+
+
+def headline(scores: Scores, loss: ObjectiveName) -> dict[str, Any]:
+    """The candidate's scores of the test images, how it does on valid, and what they were computed from."""
+    model = scores.models[loss]
+    about = {"loss": loss, "data": scores.data, "test_images": scores.test_images}
+    pairs = {"linked_pairs": model.linked_pairs.pairs, "valid_linked_pairs": model.valid_linked_pairs.pairs}
+    return (
+        about
+        | model.headline("test")
+        | {"same_table_roc_auc": model.same_table.value}
+        | {"valid_pairwise_accuracy": model.valid_linked_pairs.pairwise_accuracy, "train_valid_gap": model.train_valid_gap}
+        | pairs
+        | {"pairs_across_sides": scores.pairs_across_sides}
     )
 
 
@@ -140,7 +177,9 @@ def read_inputs(paths: Paths) -> Inputs:
     return Inputs(
         images,
         load_predictions(paths.predictions, images),
-        load_perturbed(paths.perturbed, images["test"]),
+        load_perturbed(paths.perturbed, images),
+        {side: load_linked_pairs(paths.relations / "pairs.csv", images[side]) for side in OUT_OF_TRAINING},
+        load_faces(paths.faces, images),
         {objective: load_card(paths.models / objective) for objective in OBJECTIVE_NAMES},
         "sample" if _count(paths.index_counts, "is_sample") else "photos",
         _count(paths.split_counts, "related", "pairs_across_sides"),
@@ -158,10 +197,7 @@ def _count(path: Path, *keys: str) -> int:
 def run(paths: Paths, loss: ObjectiveName, threshold: ThresholdName, params: EvaluateParams) -> None:
     inputs = read_inputs(paths)
     scores = score_models(inputs, threshold, params)
-    headline = {name: getattr(scores.models[loss].test, name) for name in HEADLINE}
-    about = {"loss": loss, "data": scores.data, "test_images": scores.test_images}
-    pairs = {"pairs_across_sides": scores.pairs_across_sides}
-    write_json(paths.metrics / "evaluate.json", about | headline | pairs)
+    write_json(paths.metrics / "evaluate.json", headline(scores, loss))
     write_json(paths.metrics / "scores.json", dataclasses.asdict(scores))
     test = {objective: sides["test"] for objective, sides in inputs.predictions.items()}
     write_plots(paths.metrics / "plots", test, scores)

@@ -1,8 +1,9 @@
-"""Score every image with both classifiers, and the test images once more under each perturbation.
+"""Score every image with both classifiers, test images once more under each perturbation, valid images as the web leaves them.
 
 reads   SPLIT, the side of each photo; the photos in data.root; MODELS/{ce,bce}; params.yaml: data
 does    sees each photo as `fakeface predict` does, a perturbed one changed at full size before that; on all cores
-writes  PREDICTIONS, a row per train, valid and test image in SPLIT's order; PERTURBED, a row per test image and perturbation
+writes  PREDICTIONS, a row per train, valid and test image in SPLIT's order; PERTURBED, a row per test image and
+        perturbation, and per valid image under `web`
 """
 
 import math
@@ -19,7 +20,7 @@ from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_rows, write_rows
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.records import PerturbedRecord, PredictionRecord, SplitRecord
+from fakeface.core.records import WEB, PerturbedRecord, PredictionRecord, Side, SplitRecord
 from fakeface.detector import Detector, load_detectors, score_image
 from fakeface.params import DataParams, load_params
 from fakeface.photos.images import read_indexed
@@ -31,12 +32,12 @@ class Paths:
     split: Annotated[Path, "CSV to read: every image's side"]
     models: Annotated[Path, "folder to read the model folders ce and bce from"]
     predictions: Annotated[Path, "CSV to write: both models' p_fake of every image"]
-    perturbed: Annotated[Path, "CSV to write: both models' p_fake of the test images under each perturbation"]
+    perturbed: Annotated[Path, "CSV to write: both models' p_fake of perturbed test and valid images"]
     params: ParamsPath = Path("params.yaml")
 
 
 class ImageScores(NamedTuple):
-    """The rows of one image: its own, and where it is a test image one per perturbation."""
+    """The rows of one image: its own, and one per perturbation of its side."""
 
     prediction: PredictionRecord
     perturbed: list[PerturbedRecord]
@@ -46,6 +47,8 @@ def sigmoid(logit: float) -> float:
     """As scipy.special.expit, whose import takes as long as that of everything else here."""
     return (1 + math.tanh(logit / 2)) / 2
 
+
+PERTURBATIONS_OF: dict[Side, tuple[str, ...]] = {"train": (), "valid": (WEB,), "test": tuple(PERTURBATIONS)}
 
 RAW_P_FAKE: dict[str, Callable[[NDArray[np.float64]], float]] = {
     "ce": lambda logits: sigmoid(logits[1] - logits[0]),
@@ -70,8 +73,8 @@ def score_record(record: SplitRecord, root: Path, detectors: Mapping[str, Detect
         bce_argmax=1 if bce.logits[1] > bce.logits[0] else 0,
     )
     perturbed = []
-    for name, perturb in PERTURBATIONS.items() if record.side == "test" else ():
-        scores = score_image(perturb(image), detectors)
+    for name in PERTURBATIONS_OF[record.side]:
+        scores = score_image(PERTURBATIONS[name](image), detectors)
         perturbed.append(PerturbedRecord(record.path, name, scores["ce"].p_fake, scores["bce"].p_fake))
     return ImageScores(prediction, perturbed)
 

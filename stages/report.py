@@ -26,7 +26,7 @@ from fakeface.reporting.mistakes import Mistake, confident_mistakes
 from fakeface.reporting.pages import difficulties, rendered
 from fakeface.reporting.rows import robustness_rows, slice_rows, unperturbed_row
 from fakeface.scoring.predictions import SidePredictions, load_images, load_predictions
-from fakeface.scoring.results import SCORE_NAMES, ModelScores, Scores, read_scores
+from fakeface.scoring.results import HEADLINE, SCORE_NAMES, WEB_HEADLINE, ModelScores, Scores, read_scores
 from fakeface.scoring.scores import roc_curve
 from fakeface.tracking import runs
 from fakeface.tracking.redaction import redacted_values
@@ -123,17 +123,25 @@ def read_results(metrics: Path) -> dict[str, Any]:
 
 
 def mlflow_metrics(model: ModelScores) -> dict[str, float]:
-    """The metrics that MLflow compares runs by: scores of the test images by name, without the undefined ones."""
+    """The metrics that MLflow compares runs by: scores of the test images by name, and of valid's those after the web.
+
+    Undefined ones are left out.
+    """
     (true_real, false_fake), (false_real, true_fake) = model.confusion_matrix
     values: dict[str, float | None] = {name: getattr(model.test, name) for name in SCORE_NAMES}
     values |= {"true_real": true_real, "false_fake": false_fake, "false_real": false_real, "true_fake": true_fake}
     values["argmax_accuracy"] = model.argmax_rule.accuracy
-    for name in ("accuracy", "roc_auc"):
-        values[f"{name}_low"], values[f"{name}_high"] = getattr(model.intervals, name) or (None, None)
+    values |= model.headline("test") | {"same_table_roc_auc": model.same_table.value}
+    for name in WEB_HEADLINE:
+        values[f"{name}_low"], values[f"{name}_high"] = model.estimate(name).interval or (None, None)
+        values[f"web_{name}_low"], values[f"web_{name}_high"] = model.web.estimate(name).interval or (None, None)
     for difficulty, scores in model.slices["difficulty"].items():
         values |= {f"recall_{difficulty}": scores.recall, f"roc_auc_{difficulty}": scores.roc_auc}
     values |= {f"roc_auc_{perturbation}": scores.roc_auc for perturbation, scores in model.perturbed.items()}
-    return {f"test_{name}": float(value) for name, value in values.items() if value is not None}
+    logged = {f"test_{name}": value for name, value in values.items()}
+    logged |= {f"valid_{name}": value for name, value in model.headline("valid").items() if name not in HEADLINE}
+    logged["train_valid_gap"] = model.train_valid_gap
+    return {name: float(value) for name, value in logged.items() if value is not None}
 
 
 def run(paths: Paths, root: Path, loss: ObjectiveName, params: ReportParams) -> None:

@@ -18,7 +18,9 @@ from fakeface.core.records import (
     OBJECTIVE_NAMES,
     PARTS,
     REAL,
+    WEB,
     EpochRecord,
+    FaceRecord,
     PairRecord,
     PerturbedRecord,
     PredictionRecord,
@@ -90,6 +92,8 @@ def write_results(
     for objective in OBJECTIVE_NAMES:
         _write_training(root, objective)
     metrics, data = root / "metrics", root / "data"
+    write_rows(data / "faces/faces.csv", FaceRecord, map(_face, range(len(rows)), rows))
+    write_rows(data / "relate/pairs.csv", PairRecord, pairs)
     paths = evaluate.Paths(
         data / "split.csv",
         metrics / "split.json",
@@ -97,6 +101,8 @@ def write_results(
         root / "models",
         data / "predictions.csv",
         data / "perturbed.csv",
+        data / "faces/faces.csv",
+        data / "relate",
         metrics,
     )
     evaluate.run(paths, "ce", "half", EvaluateParams(seed=0, resamples=100))
@@ -111,6 +117,14 @@ def write_photos_of(root: Path, rows: Sequence[SplitRecord]) -> None:
             path = root / "photos" / row.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(jpegs[row.sha256])
+
+
+def _face(number: int, row: SplitRecord) -> FaceRecord:
+    """A face somewhere in the photo; none in every ninth."""
+    if number % 9 == 0:
+        return FaceRecord(row.path, 0, None, None, None, None, None)
+    left, top = number % 11, number % 7
+    return FaceRecord(row.path, 1, 0.9, left, top, left + 20.0, top + 30.0)
 
 
 def _jpeg(number: int) -> bytes:
@@ -156,7 +170,8 @@ def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) ->
     write_rows(root / "data/predictions.csv", PredictionRecord, predictions)
     perturbed = []
     for number, perturbation in enumerate(PERTURBATIONS, 1):
-        for position in np.flatnonzero(sides == "test").tolist():
+        changed = (sides == "test") | ((sides == "valid") & (perturbation == WEB))
+        for position in np.flatnonzero(changed).tolist():
             odds = [logit(calibrated[name][position]) + rng.normal() * number / 3 for name in OBJECTIVE_NAMES]
             perturbed.append(PerturbedRecord(rows[position].path, perturbation, *map(float, expit(odds))))
     write_rows(root / "data/perturbed.csv", PerturbedRecord, perturbed)

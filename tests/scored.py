@@ -7,12 +7,13 @@ from fakeface.core.records import THRESHOLD_NAMES
 from fakeface.scoring.results import (
     BASELINE_LABELS,
     SCORE_NAMES,
+    AccuracyAndAucIntervals,
     ArgmaxScores,
-    BaselineIntervals,
     BaselineScores,
     Comparison,
     Difference,
     Interval,
+    LinkedPairScores,
     McNemar,
     ModelScores,
     ModelShift,
@@ -25,9 +26,15 @@ from fakeface.scoring.results import (
     SliceScores,
     ThresholdScores,
     UncalibratedScores,
+    WebScores,
 )
 
 MATRIX = ((3, 1), (2, 4))
+
+
+def web(accuracy: float | None = 0.71, auc: float | None = 0.74, drop: float | None = 0.06) -> WebScores:
+    """Scores after the web, with intervals."""
+    return WebScores(accuracy, auc, AccuracyAndAucIntervals((0.66, 0.76), (0.69, 0.79)), Difference(drop, (0.03, 0.09)))
 
 
 def model(
@@ -48,6 +55,11 @@ def model(
         valid=side,
         test=side,
         intervals=ScoreIntervals(**intervals | {"accuracy": accuracy_interval, "roc_auc": auc_interval}),
+        web=web(),
+        valid_web=web(0.61, 0.64, 0.02),
+        linked_pairs=LinkedPairScores(19, 12, 0.85, (0.7, 0.95)),
+        valid_linked_pairs=LinkedPairScores(30, 21, 0.8, (0.65, 0.9)),
+        train_valid_gap=0.2,
         confusion_matrix=MATRIX,
         thresholds=dict.fromkeys(THRESHOLD_NAMES, point),
         uncalibrated=UncalibratedScores(0.2, 0.1),
@@ -68,7 +80,7 @@ def model(
 def baseline(
     accuracy: float = 0.5, auc: float = 0.5, accuracy_interval: Interval = (0.45, 0.55), auc_interval: Interval = (0.5, 0.5)
 ) -> BaselineScores:
-    return BaselineScores(accuracy, auc, BaselineIntervals(accuracy_interval, auc_interval))
+    return BaselineScores(accuracy, auc, AccuracyAndAucIntervals(accuracy_interval, auc_interval))
 
 
 def scores(ce: ModelScores | None = None, bce: ModelScores | None = None, **changes: Any) -> Scores:

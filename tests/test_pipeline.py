@@ -51,6 +51,10 @@ def test_repro_leaves_models_scores_predictions_and_figures(done: Checkout) -> N
     assert headline["loss"] == "ce"
     names = ("accuracy", "roc_auc", "average_precision", "equal_error_rate", "brier", "ece")
     assert {name: headline[name] for name in names} == {name: found["ce"]["test"][name] for name in names}
+    web = found["ce"]["web"]
+    assert (headline["web_accuracy"], headline["web_roc_auc"]) == (web["accuracy"], web["roc_auc"])
+    assert headline["web_drop"] == web["drop"]["difference"] == pytest.approx(headline["roc_auc"] - headline["web_roc_auc"])
+    assert "face_box" in found["baselines"]
     assert headline["pairs_across_sides"] == 0
     predictions = read_rows(done.root / "data/predictions.csv", PredictionRecord)
     assert Counter(row.side for row in predictions) == {"train": 37, "valid": 11, "test": 18}

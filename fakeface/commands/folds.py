@@ -4,6 +4,7 @@
     dvc exp run --run-all
     fakeface folds
 
+Scores stand there as distributed and after the web; the pairs of a real photo and a composite made from it are pooled too.
 Reads the workspace's result and those of the experiments made from a commit, whose scores DVC's cache keeps; results whose
 parameters are equal but for the fold are averaged together. Writes nothing. All folds have the same test images and share
 training images: the deviation says what another split would change, it is no standard error.
@@ -11,6 +12,7 @@ training images: the deviation says what another split would change, it is no st
 
 import argparse
 import json
+import math
 import re
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from fakeface.commands import require
 from fakeface.core.console import tell
@@ -27,14 +29,14 @@ from fakeface.core.errors import FakefaceError
 from fakeface.core.params import flat_params, read_yaml
 from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES
 from fakeface.reporting.terminal import DATA_LABELS, number, table_row
-from fakeface.scoring.results import HEADLINE, Scores, read_scores
+from fakeface.scoring.results import LinkedPairScores, ModelScores, Scores, read_scores
 
 PARAMS, LOCK, SCORES = "params.yaml", "dvc.lock", "metrics/scores.json"
 DVC = (sys.executable, "-m", "dvc")
 FOLD, FOLDS = "split.fold", "split.folds"
 IRRELEVANT_SECTIONS = ("loss", "evaluate", "report")
 """Sections that change none of the averaged scores: which loss is the headline, intervals, pages."""
-AVERAGED_SIDES = ("valid", "test")
+AVERAGED_SIDES: tuple[Literal["valid", "test"], ...] = ("valid", "test")
 ERROR_MARK = re.compile(r"(?:error|fatal): ", re.IGNORECASE)
 IRRELEVANT_LINES = ("Having any troubles?", "hint: ")
 """What DVC and Git put beneath a reason."""
@@ -119,17 +121,39 @@ def averages(groups: Sequence[Folds]) -> list[dict[str, Any]]:
                 "folds": folds,
                 "missing": [fold for fold in range(group.params[FOLDS]) if fold not in folds],
             }
-            | {
-                objective: {
-                    side: {
-                        name: spread([getattr(getattr(fold, side), name) for fold in models[objective]]) for name in HEADLINE
-                    }
-                    for side in AVERAGED_SIDES
-                }
-                for objective in OBJECTIVE_NAMES
-            }
+            | {objective: loss_averages(models[objective]) for objective in OBJECTIVE_NAMES}
         )
     return averaged
+
+
+def loss_averages(folds: Sequence[ModelScores]) -> dict[str, Any]:
+    """One loss's scores of each side by name, the gap between train and valid, and valid's linked pairs pooled."""
+    sides: dict[str, dict[str, Any]] = {}
+    for side in AVERAGED_SIDES:
+        headlines = [fold.headline(side) for fold in folds]
+        sides[side] = {name: spread([headline[name] for headline in headlines]) for name in headlines[0]}
+    sides["test"]["same_table_roc_auc"] = spread([fold.same_table.value for fold in folds])
+    gap = spread([fold.train_valid_gap for fold in folds])
+    return sides | {"train_valid_gap": gap, "pooled": pooled([fold.valid_linked_pairs for fold in folds])}
+
+
+def pooled(folds: Sequence[LinkedPairScores]) -> dict[str, Any]:
+    """The pairwise accuracy of all folds' valid pairs at once: no pair is on valid in two of them.
+
+    The interval is put together from the folds' own (MOVER, Zou & Donner 2008): groups kept together are independent.
+    """
+    counts = {"pairs": sum(fold.pairs for fold in folds), "groups": sum(fold.groups for fold in folds)}
+    accuracy = lower = upper = 0.0
+    for fold in folds:
+        if fold.pairwise_accuracy is not None and fold.interval is not None:
+            share, (low, high) = fold.pairs / counts["pairs"], fold.interval
+            accuracy += share * fold.pairwise_accuracy
+            lower += (share * (fold.pairwise_accuracy - low)) ** 2
+            upper += (share * (high - fold.pairwise_accuracy)) ** 2
+    if not counts["pairs"]:
+        return counts | {"pairwise_accuracy": None, "interval": None}
+    interval = [max(0.0, accuracy - math.sqrt(lower)), min(1.0, accuracy + math.sqrt(upper))]
+    return counts | {"pairwise_accuracy": accuracy, "interval": interval}
 
 
 def spread(values: Sequence[float | None]) -> dict[str, Any]:
@@ -158,6 +182,11 @@ def paragraph(group: Mapping[str, Any]) -> Iterator[str]:
             for name, score in group[objective][side].items():
                 mean = f"{number(score['mean'])} ± {number(score['sd'])}"
                 yield table_row((f"{side} {name}", mean, *map(number, score["values"])), widths)
+        gap, pairs = group[objective]["train_valid_gap"], group[objective]["pooled"]
+        mean = f"{number(gap['mean'])} ± {number(gap['sd'])}"
+        yield table_row(("train_valid_gap", mean, *map(number, gap["values"])), widths)
+        estimate = number(pairs["pairwise_accuracy"], pairs["interval"])
+        yield f"valid pairwise_accuracy, pooled: {estimate}, {pairs['pairs']} pairs in {pairs['groups']} groups"
 
 
 def read_result(params: Path, lock: Path, scores: Path, where: str) -> Result | None:

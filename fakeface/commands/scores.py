@@ -14,13 +14,12 @@ from fakeface.core.files import read_json
 from fakeface.core.records import MODEL_LABELS
 from fakeface.reporting.published import published_lines
 from fakeface.reporting.terminal import DATA_LABELS, number, table_row
-from fakeface.scoring.results import BASELINE_LABELS, SCORE_NAMES, THRESHOLD_LABELS, Scores, read_scores
+from fakeface.scoring.results import BASELINE_LABELS, SCORE_NAMES, THRESHOLD_LABELS, WEB_HEADLINE, Scores, read_scores
 
-COLUMNS = ("accuracy", "roc_auc")
 PUBLISHED = Path("published")
 """A copy of the published run's metrics/, beside the project's own."""
 WIDTH = 100
-CELL_WIDTHS = (28, 28, 28)
+CELL_WIDTHS = (34, 28, 28)
 
 
 def page(scores: Scores) -> str:
@@ -44,23 +43,35 @@ def page(scores: Scores) -> str:
 
 
 def ranking(scores: Scores) -> Iterator[str]:
-    """A row per model and per baseline, a column per score."""
-    yield table_row(("", *COLUMNS), CELL_WIDTHS)
-    rows = {MODEL_LABELS[objective]: model for objective, model in scores.models.items()}
-    baselines = {f"baseline: {BASELINE_LABELS[name]}": baseline for name, baseline in scores.baselines.items()}
-    for name, scored in (rows | baselines).items():
-        yield table_row((name, *(number(*scored.estimate(score)) for score in COLUMNS)), CELL_WIDTHS)
+    """A table per score, a row per model and per baseline: as distributed, and after the web where that is another number."""
+    for at, score in enumerate(WEB_HEADLINE):
+        if at:
+            yield ""
+        yield table_row(("", score, f"web_{score}"), CELL_WIDTHS)
+        for objective, model in scores.models.items():
+            cells = number(*model.estimate(score)), number(*model.web.estimate(score))
+            yield table_row((MODEL_LABELS[objective], *cells), CELL_WIDTHS)
+        for name, baseline in scores.baselines.items():
+            yield table_row((f"baseline: {BASELINE_LABELS[name]}", number(*baseline.estimate(score)), ""), CELL_WIDTHS)
 
 
 def details(scores: Scores) -> Iterator[str]:
     """A row per score; a column per model."""
     models = list(scores.models.values())
     rows = {"": list(MODEL_LABELS.values())}
+    rows["web_drop"] = [number(model.web.drop.difference, model.web.drop.interval) for model in models]
+    rows["same_table_roc_auc"] = [number(*model.same_table) for model in models]
+    for name, linked in (
+        ("pairwise_accuracy, {} pairs", [model.linked_pairs for model in models]),
+        ("  of valid, {} pairs", [model.valid_linked_pairs for model in models]),
+    ):
+        rows[name.format(linked[0].pairs)] = [number(pairs.pairwise_accuracy, pairs.interval) for pairs in linked]
     for name in SCORE_NAMES:
-        if name not in COLUMNS:
+        if name not in WEB_HEADLINE:
             rows[name] = [number(*model.estimate(name)) for model in models]
     rows["accuracy, train"] = [number(model.train.accuracy) for model in models]
     rows["accuracy, valid"] = [number(model.valid.accuracy) for model in models]
+    rows["train_valid_gap"] = [number(model.train_valid_gap) for model in models]
     rows["accuracy, notebook's rule"] = [number(model.argmax_rule.accuracy) for model in models]
     for name in scores.ce.slices["difficulty"]:
         slices = [model.slices["difficulty"][name] for model in models]

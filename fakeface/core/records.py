@@ -27,6 +27,8 @@ Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]
 RelationKind = Literal["bytes", "pixels", "photo", "mirrored"]
 
+WEB: Final = "web"
+"""The perturbation whose scores stand beside those of the photos as distributed, on valid too."""
 
 SAMPLE_MARKER: Final = "THE-DRAWN-SAMPLE.txt"
 """The file by which a folder of photos says that the project drew them, wherever it is copied and however it is named."""
@@ -139,7 +141,10 @@ class PredictionRecord:
 
 @dataclass(frozen=True)
 class PerturbedRecord:
-    """One test image after one change, JPEG compression say, and each model's calibrated p_fake of it."""
+    """One image after one change, JPEG compression say, and each model's calibrated p_fake of it.
+
+    Test images come under every change, valid images under WEB alone.
+    """
 
     path: str
     perturbation: str

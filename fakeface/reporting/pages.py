@@ -15,6 +15,7 @@ from fakeface.scoring.results import (
     BASELINE_LABELS,
     HEADLINE,
     THRESHOLD_LABELS,
+    WEB_HEADLINE,
     BaselineName,
     DataName,
     Estimate,
@@ -54,6 +55,7 @@ def environment() -> Environment:
         "baseline_labels": BASELINE_LABELS,
         "threshold_labels": THRESHOLD_LABELS,
         "headline": HEADLINE,
+        "web_headline": WEB_HEADLINE,
     }
     return templates
 
@@ -87,25 +89,28 @@ def sentence(text: str) -> str:
 
 
 def answer(scores: Scores, objective: ObjectiveName) -> str:
-    """How good the candidate is on the test images, with n and intervals."""
-    accuracy, auc = (scores.models[objective].estimate(name) for name in ("accuracy", "roc_auc"))
+    """How good the candidate is on the test images, as distributed and after the web, with n and intervals."""
+    model = scores.models[objective]
+    accuracy, auc = (model.estimate(name) for name in WEB_HEADLINE)
+    web_accuracy, web_auc = (model.web.estimate(name) for name in WEB_HEADLINE)
     images = f"{scores.test_images:,} {TEST_IMAGES[scores.data]}"
     if accuracy.value is None or auc.value is None:
         return f"On {images} the scores are undefined: both real and fake images are needed."
     return (
         f"On {images}, the network trained with {MODEL_LABELS[objective]} has an accuracy of {_estimate(accuracy, percent)} "
-        f"and an AUC of {_estimate(auc, score)}."
+        f"and an AUC of {_estimate(auc, score)} as the images are distributed; after the web, where photos are reduced a "
+        f"little and compressed again, {_estimate(web_accuracy, percent)} and {_estimate(web_auc, score)}."
     )
 
 
 def against_baselines(scores: Scores, objective: ObjectiveName) -> str:
-    """Whether the candidate is better than the best baseline, which does not look at the picture."""
+    """Whether the candidate is better than the best baseline, which sees no face."""
     standing, best = standing_against_baselines(scores, objective)
     baseline = scores.baselines[best]
     verdict = {
-        "beats": "It beats the best baseline that never looks at the picture",
-        "not clearly": "It is ahead of the best baseline that never looks at the picture, but the intervals overlap",
-        "does not beat": "It does not beat the best baseline that never looks at the picture",
+        "beats": "As distributed, it beats the best baseline that sees no face",
+        "not clearly": "As distributed, it is ahead of the best baseline that sees no face, but the intervals overlap",
+        "does not beat": "As distributed, it does not beat the best baseline that sees no face",
     }[standing]
     return (
         f"{verdict}: the {BASELINE_LABELS[best]}, with an accuracy of {percent(baseline.accuracy)} "

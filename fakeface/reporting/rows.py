@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fakeface.core.records import ObjectiveName
+from fakeface.core.records import WEB, ObjectiveName
 from fakeface.scoring.results import DimensionName, PerturbedScores, Scores, SliceScores
 
 DIMENSION_LABELS: dict[DimensionName, str] = {
@@ -51,7 +51,7 @@ def slice_rows(scores: Scores) -> dict[str, list[Row]]:
 
 
 def robustness_rows(scores: Scores) -> list[Row]:
-    """The test images without a perturbation, and after each."""
+    """The test images without a perturbation, as the web leaves them, and after each of the others."""
     perturbed = [
         Row(
             PERTURBATION_LABELS.get(name, name),
@@ -59,7 +59,18 @@ def robustness_rows(scores: Scores) -> list[Row]:
         )
         for name in scores.ce.perturbed
     ]
-    return [unperturbed_row(scores, "unchanged"), *perturbed]
+    return [unperturbed_row(scores, "unchanged"), web_row(scores), *perturbed]
+
+
+def web_row(scores: Scores) -> Row:
+    """All test images, as the web leaves them."""
+    return Row(
+        PERTURBATION_LABELS[WEB],
+        {
+            objective: PerturbedScores(model.web.roc_auc, model.web.intervals.roc_auc, model.web.accuracy)
+            for objective, model in scores.models.items()
+        },
+    )
 
 
 def unperturbed_row(scores: Scores, name: str) -> Row:

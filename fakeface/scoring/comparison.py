@@ -21,18 +21,19 @@ def compare_models(
     weights: Weights,
 ) -> Comparison:
     """CE's scores less BCE's, with the interval of the difference on the same resamples, and McNemar's test."""
-    in_accuracy = difference(accuracy, labels, verdicts, weights)
-    in_auc = difference(roc_auc, labels, p_fake, weights)
+    in_accuracy = difference(accuracy, labels, verdicts["ce"], verdicts["bce"], weights)
+    in_auc = difference(roc_auc, labels, p_fake["ce"], p_fake["bce"], weights)
     test = mcnemar(verdicts["ce"] == labels, verdicts["bce"] == labels)
     return Comparison(in_accuracy, in_auc, test, comparison_sentence(in_accuracy, in_auc, test.p_value, len(labels)))
 
 
 def difference(
-    formula: Formula, labels: Labels, predictions: Mapping[ObjectiveName, Probabilities | Verdicts], weights: Weights
+    formula: Formula, labels: Labels, ones: Probabilities | Verdicts, others: Probabilities | Verdicts, weights: Weights
 ) -> Difference:
-    ce, bce = (point_estimate(formula, labels, predictions[objective]) for objective in OBJECTIVE_NAMES)
-    resampled = formula(labels, predictions["ce"], weights) - formula(labels, predictions["bce"], weights)
-    return Difference(None if ce is None or bce is None else ce - bce, interval(resampled))
+    """The score of some predictions (N,) less that of others of the same images, with its interval on the same resamples."""
+    one, other = (point_estimate(formula, labels, predictions) for predictions in (ones, others))
+    resampled = formula(labels, ones, weights) - formula(labels, others, weights)
+    return Difference(None if one is None or other is None else one - other, interval(resampled))
 
 
 def mcnemar(ce_right: Verdicts, bce_right: Verdicts) -> McNemar:

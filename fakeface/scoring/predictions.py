@@ -13,7 +13,10 @@ from fakeface.core.files import read_json, read_rows
 from fakeface.core.records import (
     OBJECTIVE_NAMES,
     THRESHOLD_NAMES,
+    WEB,
+    FaceRecord,
     ObjectiveName,
+    PairRecord,
     PerturbedRecord,
     PredictionRecord,
     Side,
@@ -21,9 +24,10 @@ from fakeface.core.records import (
     ThresholdName,
 )
 from fakeface.detector import CARD_FILE
-from fakeface.scoring.scores import Labels, Probabilities, Verdicts
+from fakeface.scoring.scores import Labels, Positions, Probabilities, Verdicts
 
 SCORED_SIDES: tuple[Side, ...] = ("train", "valid", "test")
+PERTURBED_SIDES: tuple[Side, ...] = ("valid", "test")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ class SidePredictions:
     p_fake: Probabilities
     raw_p_fake: Probabilities
     argmax_verdicts: Verdicts
+
+
+class LinkedPairs(NamedTuple):
+    """Pairs of a real photo and a composite made from it, in `groups` of related images.
+
+    `positions` (P, 2) are those of both among their side's images, the real one's first.
+    """
+
+    positions: Positions
+    groups: int
 
 
 class Card(NamedTuple):
@@ -71,22 +85,50 @@ def load_predictions(
     }
 
 
-def load_perturbed(path: Path, test: Sequence[SplitRecord]) -> dict[ObjectiveName, dict[str, Probabilities]]:
-    """Each model's p_fake (N,) of the test images under each perturbation, in the file's order of perturbations.
+def load_perturbed(
+    path: Path, images: Mapping[Side, Sequence[SplitRecord]]
+) -> dict[ObjectiveName, dict[Side, dict[str, Probabilities]]]:
+    """Each model's p_fake (N,) of the valid and test images under each perturbation of theirs, WEB first.
 
     Raises:
-        FakefaceError: a perturbation is not of these images, or a p_fake is no probability.
+        FakefaceError: a perturbation is not of these images, WEB is missing, or a p_fake is no probability.
     """
-    rows: dict[str, list[PerturbedRecord]] = {}
+    side_of = {record.path: side for side in PERTURBED_SIDES for record in images[side]}
+    rows: dict[Side, dict[str, list[PerturbedRecord]]] = {side: {WEB: []} for side in PERTURBED_SIDES}
     for row in read_rows(path, PerturbedRecord):
-        rows.setdefault(row.perturbation, []).append(row)
-    for members in rows.values():
-        members.sort(key=lambda row: row.path)
-        _check_same(path, [(record.path,) for record in test], [(row.path,) for row in members])
+        rows[side_of.get(row.path, "test")].setdefault(row.perturbation, []).append(row)
+    for side, perturbations in rows.items():
+        for members in perturbations.values():
+            members.sort(key=lambda row: row.path)
+            _check_same(path, [(record.path,) for record in images[side]], [(row.path,) for row in members])
     return {
-        objective: {name: _p_fake(path, f"{objective}_p_fake", members) for name, members in rows.items()}
+        objective: {
+            side: {name: _p_fake(path, f"{objective}_p_fake", members) for name, members in perturbations.items()}
+            for side, perturbations in rows.items()
+        }
         for objective in OBJECTIVE_NAMES
     }
+
+
+def load_faces(path: Path, images: Mapping[Side, Sequence[SplitRecord]]) -> dict[str, FaceRecord]:
+    """The largest face of each train, valid and test image, by path. Raises FakefaceError where an image has no row."""
+    faces = {row.path: row for row in read_rows(path, FaceRecord)}
+    missing = [record.path for side in SCORED_SIDES for record in images[side] if record.path not in faces]
+    if missing:
+        raise FakefaceError(f"{path}: {min(missing)}: missing: run `find_faces` again")
+    return faces
+
+
+def load_linked_pairs(path: Path, images: Sequence[SplitRecord]) -> LinkedPairs:
+    """Related pairs of a real and a fake image among those of one side, as RELATIONS/pairs.csv has them, each pair once."""
+    positions = {record.path: position for position, record in enumerate(images)}
+    pairs = set()
+    for row in read_rows(path, PairRecord):
+        both = [positions[name] for name in (row.path_a, row.path_b) if name in positions]
+        if len(both) == 2 and images[both[0]].label != images[both[1]].label:
+            pairs.add(tuple(sorted(both, key=lambda position: images[position].label)))
+    groups = {images[real].group for real, _ in pairs}
+    return LinkedPairs(np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2), len(groups))
 
 
 def load_card(folder: Path) -> Card:

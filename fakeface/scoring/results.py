@@ -21,11 +21,12 @@ ConfusionMatrix = tuple[tuple[int, int], tuple[int, int]]
 """Counts, a row per label and a column per verdict, real first."""
 DataName = Literal["sample", "photos"]
 DimensionName = Literal["difficulty", "part", "parts", "jpeg_table", "size"]
-BaselineName = Literal["majority_class", "jpeg_header", "file_size"]
+BaselineName = Literal["majority_class", "jpeg_header", "file_size", "face_box"]
 BASELINE_LABELS: dict[BaselineName, str] = {
     "majority_class": "majority class",
     "jpeg_header": "JPEG header alone",
     "file_size": "file size alone",
+    "face_box": "face position and size",
 }
 THRESHOLD_LABELS: dict[ThresholdName, str] = {
     "half": "fixed at 0.5",
@@ -83,7 +84,9 @@ class ScoreIntervals:
 
 SCORE_NAMES = tuple(field.name for field in fields(ScoreIntervals))
 HEADLINE = SCORE_NAMES[:6]
-"""The scores in metrics/evaluate.json."""
+"""The scores of the images as distributed in metrics/evaluate.json."""
+WEB_HEADLINE = ("accuracy", "roc_auc")
+"""Those of them that stand there after the web too, as `web_accuracy` and `web_roc_auc`."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,43 @@ class PerturbedScores:
 
 
 @dataclass(frozen=True)
+class AccuracyAndAucIntervals:
+    accuracy: Interval
+    roc_auc: Interval
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One score less another of the same images; the interval is of the difference on the same resamples."""
+
+    difference: Score
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class WebScores:
+    """Scores on one side's images as the web leaves them; `drop` is the AUC as distributed less the one after the web."""
+
+    accuracy: Score
+    roc_auc: Score
+    intervals: AccuracyAndAucIntervals
+    drop: Difference
+
+    def estimate(self, score: str) -> Estimate:
+        return Estimate(getattr(self, score), getattr(self.intervals, score))
+
+
+@dataclass(frozen=True)
+class LinkedPairScores:
+    """`pairs` of a real photo and a composite made from it, both on one side, in `groups` of related images."""
+
+    pairs: int
+    groups: int
+    pairwise_accuracy: Score
+    interval: Interval
+
+
+@dataclass(frozen=True)
 class ArgmaxScores:
     """Scores of the test images by the notebook's rule, the larger of two outputs."""
 
@@ -146,13 +186,21 @@ class ArgmaxScores:
 
 @dataclass(frozen=True)
 class ModelScores:
-    """Everything about one model; verdicts are by the threshold in use, but those of `argmax_rule`."""
+    """Everything about one model; verdicts are by the threshold in use, but those of `argmax_rule`.
+
+    `web` and `linked_pairs` are of the test images, `valid_web` and `valid_linked_pairs` of the valid ones.
+    """
 
     temperature: float
     train: SideScores
     valid: SideScores
     test: SideScores
     intervals: ScoreIntervals
+    web: WebScores
+    valid_web: WebScores
+    linked_pairs: LinkedPairScores
+    valid_linked_pairs: LinkedPairScores
+    train_valid_gap: Score
     confusion_matrix: ConfusionMatrix
     thresholds: Annotated[dict[ThresholdName, ThresholdScores], AfterValidator(_complete(THRESHOLD_NAMES))]
     uncalibrated: UncalibratedScores
@@ -165,11 +213,24 @@ class ModelScores:
         """That score of the test images."""
         return Estimate(getattr(self.test, score), getattr(self.intervals, score))
 
+    def headline(self, side: Literal["valid", "test"]) -> dict[str, Score]:
+        """A side's scores by their keys in metrics/evaluate.json, as distributed and after the web beside each other."""
+        if side == "test":
+            plain, web, pairs = self.test, self.web, self.linked_pairs
+        else:
+            plain, web, pairs = self.valid, self.valid_web, self.valid_linked_pairs
+        values: dict[str, Score] = {}
+        for name in WEB_HEADLINE:
+            values |= {name: getattr(plain, name), f"web_{name}": getattr(web, name)}
+        values["web_drop"] = web.drop.difference
+        values |= {name: getattr(plain, name) for name in HEADLINE}
+        return values | {"pairwise_accuracy": pairs.pairwise_accuracy}
 
-@dataclass(frozen=True)
-class BaselineIntervals:
-    accuracy: Interval
-    roc_auc: Interval
+    @property
+    def same_table(self) -> Estimate:
+        """The AUC of the real test images against the fakes that have the JPEG table of most real ones."""
+        scores = self.slices["jpeg_table"].get("same")
+        return Estimate(scores.roc_auc, scores.roc_auc_interval) if scores else Estimate(None, None)
 
 
 @dataclass(frozen=True)
@@ -178,18 +239,10 @@ class BaselineScores:
 
     accuracy: Score
     roc_auc: Score
-    intervals: BaselineIntervals
+    intervals: AccuracyAndAucIntervals
 
     def estimate(self, score: str) -> Estimate:
         return Estimate(getattr(self, score), getattr(self.intervals, score))
-
-
-@dataclass(frozen=True)
-class Difference:
-    """CE's score less BCE's on the test images; the interval is of the difference on the same resamples."""
-
-    difference: Score
-    interval: Interval
 
 
 @dataclass(frozen=True)
@@ -203,7 +256,7 @@ class McNemar:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The two models on the test images, in numbers and in a sentence."""
+    """CE's scores less BCE's on the test images, in numbers and in a sentence."""
 
     accuracy: Difference
     roc_auc: Difference

@@ -17,6 +17,7 @@ from fakeface.core.records import FAKE, REAL
 from fakeface.scoring.results import ConfusionMatrix, ReliabilityBin, Score
 
 Labels = NDArray[np.int64]
+Positions = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
 Verdicts = NDArray[np.bool_]
 Weights = NDArray[np.int64]
@@ -74,6 +75,16 @@ def roc_auc(labels: Labels, p_fake: Probabilities, weights: Weights) -> Values:
     fakes, reals = _counts_above(labels, p_fake, weights)
     twice_the_area = (np.diff(reals, axis=1) * (fakes[:, 1:] + fakes[:, :-1])).sum(axis=1)
     return _quotient(twice_the_area, 2 * fakes[:, -1] * reals[:, -1])
+
+
+def pairwise_accuracy(pairs: Positions, p_fake: Probabilities, weights: Weights) -> Values:
+    """The share of pairs, a real photo and a composite made from it, whose composite has the higher p_fake; ties count half.
+
+    `pairs` (P, 2) are positions of both in p_fake (N,), the real one's first; `weights` (B, P) are of the pairs.
+    """
+    real, fake = p_fake[pairs].T
+    twice_above = 2 * (fake > real).astype(np.int64) + (fake == real)
+    return _quotient(weights @ twice_above, 2 * weights.sum(axis=1))
 
 
 def average_precision(labels: Labels, p_fake: Probabilities, weights: Weights) -> Values:

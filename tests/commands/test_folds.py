@@ -10,10 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakeface.commands.folds import AVERAGED_SIDES, Result, averages, grouped, page, reason_in, scores_match_params, spread
+from fakeface.commands.folds import (
+    AVERAGED_SIDES,
+    Result,
+    averages,
+    grouped,
+    page,
+    pooled,
+    reason_in,
+    scores_match_params,
+    spread,
+)
 from fakeface.core.params import flat_params
 from fakeface.core.records import OBJECTIVE_NAMES
-from fakeface.scoring.results import HEADLINE, SCORE_NAMES, Scores, SideScores
+from fakeface.scoring.evaluation import linked_pair_scores
+from fakeface.scoring.intervals import resample
+from fakeface.scoring.predictions import LinkedPairs
+from fakeface.scoring.results import HEADLINE, SCORE_NAMES, LinkedPairScores, Scores, SideScores
 from tests.checkout import Checkout
 from tests.conftest import ROOT
 from tests.scored import model, scores
@@ -80,9 +93,45 @@ def test_folds_are_averaged_for_each_loss_and_side() -> None:
     assert group["ce"]["valid"]["accuracy"]["values"] == [0.01, 0.03, 0.04]
     for objective in OBJECTIVE_NAMES:
         for side in AVERAGED_SIDES:
+            folds = [scores_at(value).models[objective] for value in (0.01, 0.03, 0.04)]
             for name in HEADLINE:
-                values = [getattr(getattr(scores_at(value).models[objective], side), name) for value in (0.01, 0.03, 0.04)]
-                assert group[objective][side][name] == spread(values)
+                assert group[objective][side][name] == spread([getattr(getattr(fold, side), name) for fold in folds])
+            webs = [fold.web if side == "test" else fold.valid_web for fold in folds]
+            for name in ("accuracy", "roc_auc"):
+                assert group[objective][side][f"web_{name}"] == spread([getattr(web, name) for web in webs])
+            assert group[objective][side]["web_drop"] == spread([web.drop.difference for web in webs])
+        assert group[objective]["train_valid_gap"] == spread([0.2] * 3)
+        assert group[objective]["valid"]["pairwise_accuracy"] == spread([0.8] * 3)
+
+
+def pairs_of(groups: list[list[bool]], seed: int) -> tuple[LinkedPairScores, list[list[bool]]]:
+    """A fold whose pairs, group by group, are in the right order or not; its interval is that of `evaluate`."""
+    above = [right for group in groups for right in group]
+    positions = np.arange(2 * len(above)).reshape(-1, 2)
+    p_fake = np.array([[0.4, 0.6] if right else [0.6, 0.4] for right in above]).ravel()
+    names = [str(number) for number, group in enumerate(groups) for _ in range(2 * len(group))]
+    return linked_pair_scores(LinkedPairs(positions, len(groups)), p_fake, resample(names, 2000, seed)), groups
+
+
+def test_pooled_pairs_are_as_if_all_folds_were_one() -> None:
+    """The share exactly, the interval nearly: that of resampling the groups of all folds together."""
+    rng = np.random.default_rng(0)
+    folds = [
+        pairs_of([list(rng.random(rng.integers(1, 4)) < share) for _ in range(60)], seed)
+        for seed, share in enumerate((0.6, 0.7, 0.8, 0.65, 0.75))
+    ]
+    whole, _ = pairs_of([group for _, groups in folds for group in groups], seed=9)
+    found = pooled([fold for fold, _ in folds])
+    assert (found["pairs"], found["groups"]) == (whole.pairs, whole.groups)
+    assert found["pairwise_accuracy"] == pytest.approx(whole.pairwise_accuracy)
+    assert whole.interval is not None
+    assert found["interval"] == pytest.approx(whole.interval, abs=0.015)
+
+
+def test_folds_without_pairs_add_nothing_to_the_pool() -> None:
+    none, some = LinkedPairScores(0, 0, None, None), LinkedPairScores(8, 5, 0.75, (0.5, 1.0))
+    assert pooled([none, some]) == {"pairs": 8, "groups": 5, "pairwise_accuracy": 0.75, "interval": [0.5, 1.0]}
+    assert pooled([none, none]) == {"pairs": 0, "groups": 0, "pairwise_accuracy": None, "interval": None}
 
 
 def test_a_fold_that_ran_twice_counts_once() -> None:
@@ -120,6 +169,8 @@ def test_the_page_has_a_table_for_each_loss_under_what_differs() -> None:
         "cross-entropy             mean ± sd         fold 0  fold 1  fold 3",
         "valid accuracy            0.023 ± 0.015     0.010   0.020   0.040",
     ]
+    assert lines[5].startswith("valid web_accuracy        0.610 ± 0.000 ")
+    assert lines.count("valid pairwise_accuracy, pooled: 0.800 (0.713 to 0.858), 90 pairs in 63 groups") == 4
     assert lines.count("BCE                       mean ± sd         fold 0  fold 1  fold 3") == 2
     assert "split.by: image" in lines
     assert len([line for line in lines if line.startswith("test roc_auc ")]) == 4

@@ -59,6 +59,14 @@ def test_the_cards_numbers_are_those_of_the_scores(folder: Path) -> None:
         for key in ("accuracy", "roc_auc", "average_precision", "equal_error_rate", "brier", "ece"):
             low, high = model["intervals"][key]
             assert f"{model['test'][key]:.3f} ({low:.3f} to {high:.3f})" in text
+        for key in ("accuracy", "roc_auc"):
+            (low, high), (web_low, web_high) = model["intervals"][key], model["web"]["intervals"][key]
+            assert (
+                f"| {model['test'][key]:.3f} ({low:.3f} to {high:.3f}) "
+                f"| {model['web'][key]:.3f} ({web_low:.3f} to {web_high:.3f}) |"
+            ) in text
+        assert f" {model['web']['drop']['difference']:.3f} (" in text
+        assert f" {model['train_valid_gap']:.3f} |" in text
         for goal, threshold in model["thresholds"].items():
             row = next(line for line in text.splitlines() if line.startswith(f"| {MODEL_LABELS[name]} | `{goal}`"))
             shares = [threshold[key] for key in ("threshold", "recall", "false_positive_rate", "accuracy")]
@@ -70,7 +78,7 @@ def test_the_cards_numbers_are_those_of_the_scores(folder: Path) -> None:
 def test_every_table_has_rows_as_wide_as_its_head(folder: Path) -> None:
     text = card(folder / "metrics", folder / "params.yaml")
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert len(tables) == 5
+    assert len(tables) == 7
     for table in tables:
         widths = {line.count("|") for line in table.splitlines()}
         assert len(widths) == 1, table

@@ -3,14 +3,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fakeface.core.records import Side, SplitRecord
-from fakeface.scoring.comparison import compare_models, comparison_sentence, mcnemar, reweighted_accuracy, shift
+from fakeface.scoring.comparison import compare_models, comparison_sentence, difference, mcnemar, reweighted_accuracy, shift
 from fakeface.scoring.intervals import resample
 from fakeface.scoring.results import Comparison, Difference, McNemar, ModelShift
-from fakeface.scoring.scores import Labels, Probabilities
+from fakeface.scoring.scores import Labels, Probabilities, roc_auc
 from tests.split_rows import image
 
 LABELS = np.arange(200) % 2
@@ -50,6 +51,19 @@ def test_the_difference_is_taken_on_the_same_resample() -> None:
         return ends[1] - ends[0]
 
     assert width(alike) < 0.2 * width(apart)
+
+
+def test_a_difference_is_that_of_the_scores_on_each_resample_one_by_one() -> None:
+    ones, others = noisy(1, seed=0), noisy(0.5, seed=1)
+
+    def auc(p_fake: Probabilities, times: Labels) -> float:
+        return float(sklearn.metrics.roc_auc_score(LABELS, p_fake, sample_weight=times))
+
+    once = np.ones(200, dtype=np.int64)
+    found = difference(roc_auc, LABELS, ones, others, WEIGHTS[:50])
+    assert found.difference == pytest.approx(auc(ones, once) - auc(others, once))
+    resampled = [auc(ones, times) - auc(others, times) for times in WEIGHTS[:50]]
+    assert found.interval == pytest.approx(np.percentile(resampled, (2.5, 97.5)))
 
 
 def test_exchanging_the_models_changes_the_sign_and_nothing_else() -> None:

@@ -6,8 +6,16 @@ import pytest
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import write_json, write_rows
-from fakeface.core.records import PerturbedRecord, PredictionRecord, SplitRecord, ThresholdName
-from fakeface.scoring.predictions import Card, load_card, load_images, load_perturbed, load_predictions
+from fakeface.core.records import FaceRecord, PairRecord, PerturbedRecord, PredictionRecord, Side, SplitRecord, ThresholdName
+from fakeface.scoring.predictions import (
+    Card,
+    load_card,
+    load_faces,
+    load_images,
+    load_linked_pairs,
+    load_perturbed,
+    load_predictions,
+)
 from tests.split_rows import image
 
 IMAGES = [
@@ -17,15 +25,20 @@ IMAGES = [
     image(3, 1),
     image(4, 1, side="excluded"),
 ]
+SIDES: tuple[Side, ...] = ("train", "valid", "test")
+BY_SIDE = {side: [row for row in IMAGES if row.side == side] for side in SIDES}
 PREDICTIONS = [
     PredictionRecord(row.path, row.side, row.label, 0.1 * number, 0.2 * number, 0.11 * number, 0.22 * number, number % 2)  # type: ignore[arg-type]
     for number, row in enumerate(IMAGES)
     if row.side != "excluded"
 ]
 PERTURBED = [
-    PerturbedRecord(row.path, name, ce_p_fake, 0.9)
-    for row in IMAGES[2:4]
-    for name, ce_p_fake in (("blur", 0.2), ("noise", 0.3))
+    PerturbedRecord("0001.jpg", "web", 0.5, 0.6),
+    *(
+        PerturbedRecord(row.path, name, ce_p_fake, 0.9)
+        for row in IMAGES[2:4]
+        for name, ce_p_fake in (("blur", 0.2), ("noise", 0.3), ("web", 0.1))
+    ),
 ]
 
 
@@ -82,17 +95,59 @@ def test_a_network_that_says_no_probability_is_named(tmp_path: Path, value: floa
 
 def test_perturbed_images_go_by_model_and_perturbation(tmp_path: Path) -> None:
     write_rows(tmp_path / "perturbed.csv", PerturbedRecord, PERTURBED[::-1])
-    found = load_perturbed(tmp_path / "perturbed.csv", IMAGES[2:4])
-    assert list(found["ce"]) == ["noise", "blur"]
-    assert found["ce"]["blur"].tolist() == [0.2, 0.2]
-    assert np.array_equal(found["bce"]["noise"], [0.9, 0.9])
+    found = load_perturbed(tmp_path / "perturbed.csv", BY_SIDE)
+    assert list(found["ce"]["test"]) == ["web", "noise", "blur"]
+    assert found["ce"]["test"]["blur"].tolist() == [0.2, 0.2]
+    assert np.array_equal(found["bce"]["test"]["noise"], [0.9, 0.9])
+    assert {name: p_fake.tolist() for name, p_fake in found["ce"]["valid"].items()} == {"web": [0.5]}
 
 
-@pytest.mark.parametrize("rows", [PERTURBED[:3], [*PERTURBED, PERTURBED[0]]], ids=["one is missing", "one twice"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(PERTURBED[:-1], id="one is missing"),
+        pytest.param(PERTURBED[1:], id="valid's is missing"),
+        pytest.param([*PERTURBED, PERTURBED[1]], id="one twice"),
+        pytest.param([row for row in PERTURBED if row.perturbation != "web"], id="without the web"),
+        pytest.param([*PERTURBED, replace(PERTURBED[0], path="0000.jpg")], id="of train"),
+    ],
+)
 def test_a_perturbation_of_other_images_is_refused(tmp_path: Path, rows: list[PerturbedRecord]) -> None:
     write_rows(tmp_path / "perturbed.csv", PerturbedRecord, rows)
     with pytest.raises(FakefaceError, match=r"perturbed\.csv: 000\d\.jpg: not as in the split: run `infer` again"):
-        load_perturbed(tmp_path / "perturbed.csv", IMAGES[2:4])
+        load_perturbed(tmp_path / "perturbed.csv", BY_SIDE)
+
+
+def test_faces_go_by_path(tmp_path: Path) -> None:
+    faces = [FaceRecord(row.path, 1, 0.9, 1, 2, 3, 4) for row in IMAGES[:3]]
+    faces += [FaceRecord("0003.jpg", 0, None, None, None, None, None)]
+    write_rows(tmp_path / "faces.csv", FaceRecord, faces[::-1])
+    assert load_faces(tmp_path / "faces.csv", BY_SIDE) == {face.path: face for face in faces}
+    write_rows(tmp_path / "faces.csv", FaceRecord, faces[1:])
+    with pytest.raises(FakefaceError, match=r"faces\.csv: 0000\.jpg: missing: run `find_faces` again$"):
+        load_faces(tmp_path / "faces.csv", BY_SIDE)
+
+
+def test_linked_pairs_are_a_real_and_a_fake_of_one_side(tmp_path: Path) -> None:
+    """Once each, however many kinds of relation there are, the real one first."""
+    images = [image(number, int(number in (0, 3, 4)), group="a" if number < 4 else "b") for number in range(6)]
+    pairs = [
+        (0, 1, "photo"),
+        (0, 1, "mirrored"),
+        (2, 3, "photo"),
+        (1, 3, "photo"),
+        (1, 2, "photo"),
+        (0, 3, "pixels"),
+        (4, 5, "photo"),
+    ]
+    rows = [PairRecord(f"{one:04}.jpg", f"{other:04}.jpg", kind, 9) for one, other, kind in pairs]  # type: ignore[arg-type]
+    rows.append(PairRecord("0000.jpg", "9999.jpg", "photo", 9))  # which is on another side
+    write_rows(tmp_path / "pairs.csv", PairRecord, rows)
+    found = load_linked_pairs(tmp_path / "pairs.csv", images)
+    assert found.positions.tolist() == [[1, 0], [1, 3], [2, 3], [5, 4]]
+    assert found.groups == 2
+    none = load_linked_pairs(tmp_path / "pairs.csv", images[1:3])
+    assert (none.positions.shape, none.groups) == ((0, 2), 0)
 
 
 THRESHOLDS: dict[ThresholdName, float] = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}

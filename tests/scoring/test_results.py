@@ -16,10 +16,12 @@ from fakeface.scoring.results import (
     SCORE_NAMES,
     THRESHOLD_LABELS,
     BaselineScores,
+    LinkedPairScores,
     PerturbedScores,
     SideScores,
     SliceScores,
     ThresholdScores,
+    WebScores,
     read_scores,
 )
 from tests.checkout import PROJECT
@@ -39,9 +41,12 @@ def test_the_committed_scores_are_written_back_byte_for_byte(tmp_path: Path) -> 
     assert (tmp_path / "scores.json").read_bytes() == (PROJECT / "published/scores.json").read_bytes()
 
 
-@pytest.mark.parametrize("kind", [SideScores, ThresholdScores, SliceScores, PerturbedScores, BaselineScores])
+@pytest.mark.parametrize(
+    "kind", [SideScores, ThresholdScores, SliceScores, PerturbedScores, BaselineScores, WebScores, LinkedPairScores]
+)
 def test_a_score_has_the_name_of_its_formula(kind: type[Any]) -> None:
     others = {"images", "fakes", "threshold", "valid_accuracy", "roc_auc_interval", "intervals"}
+    others |= {"drop", "pairs", "groups", "interval"}
     names = set(kind.__dataclass_fields__) - others
     assert names
     assert all(callable(getattr(formulas, name)) for name in names)
@@ -65,6 +70,29 @@ def test_an_estimate_is_the_test_sides_score_with_its_interval() -> None:
     assert scores().baselines["file_size"].estimate("accuracy") == (0.5, (0.45, 0.55))
 
 
+def test_the_headline_has_each_number_beside_the_one_after_the_web() -> None:
+    found = model(0.75, 0.8)
+    assert found.headline("test") == {
+        "accuracy": 0.75,
+        "web_accuracy": 0.71,
+        "roc_auc": 0.8,
+        "web_roc_auc": 0.74,
+        "web_drop": 0.06,
+        **dict.fromkeys(HEADLINE[2:], 0.5),
+        "pairwise_accuracy": 0.85,
+    }
+    valid = found.headline("valid")
+    assert list(valid) == list(found.headline("test"))
+    assert (valid["web_roc_auc"], valid["web_drop"], valid["pairwise_accuracy"]) == (0.64, 0.02, 0.8)
+
+
+def test_the_same_table_is_a_slice_or_nothing() -> None:
+    slices = model().slices
+    assert model().same_table == (None, None)
+    sliced = model(slices=slices | {"jpeg_table": {"same": SliceScores(40, 20, 0.6, 0.7, (0.6, 0.8))}})
+    assert sliced.same_table == (0.7, (0.6, 0.8))
+
+
 def test_the_operating_point_is_that_of_the_threshold_in_use() -> None:
     points = {name: ThresholdScores(number, 0, 0, 0, 0, 0, ((0, 0), (0, 0))) for number, name in enumerate(THRESHOLD_NAMES)}
     found = scores(bce=model(thresholds=points), threshold="balanced_accuracy")
@@ -80,6 +108,9 @@ REWRITE = "`dvc repro evaluate` writes it anew"
         (["threshold"], None, "threshold: missing"),
         (["ce", "test", "ece"], None, "ce.test.ece: missing"),
         (["bce", "intervals", "roc_auc"], None, "bce.intervals.roc_auc: missing"),
+        (["ce", "web", "drop"], None, "ce.web.drop: missing"),
+        (["bce", "valid_linked_pairs"], None, "bce.valid_linked_pairs: missing"),
+        (["baselines", "face_box"], None, "baselines: face_box: missing"),
         (["ce", "thresholds", "half"], None, "ce.thresholds: half: missing"),
         (["ce", "slices", "part"], None, "ce.slices: part: missing"),
         (["baselines", "jpeg_header"], None, "baselines: jpeg_header: missing"),

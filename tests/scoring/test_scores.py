@@ -1,3 +1,4 @@
+import random
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -44,6 +45,28 @@ def test_roc_auc_is_the_share_of_pairs_in_the_right_order(images: list[tuple[int
         if other == 0
     ]
     assert point_estimate(scores.roc_auc, labels, p_fake) == (pytest.approx(sum(pairs) / len(pairs)) if pairs else None)
+
+
+PAIRS = st.lists(st.tuples(TENTHS, TENTHS), max_size=12)
+
+
+@given(pairs=PAIRS, shuffle=st.randoms(use_true_random=False))
+def test_pairwise_accuracy_is_the_share_of_linked_pairs_in_the_right_order(
+    pairs: list[tuple[float, float]], shuffle: random.Random
+) -> None:
+    """Wherever both stand among the images; and a resample that has a pair twice counts it twice."""
+    order = list(range(2 * len(pairs)))
+    shuffle.shuffle(order)
+    positions = np.array(order, dtype=np.int64).reshape(-1, 2)
+    p_fake = np.zeros(2 * len(pairs))
+    p_fake[positions] = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    right = [1.0 if fake > real else 0.5 if fake == real else 0.0 for real, fake in pairs]
+    expected = pytest.approx(sum(right) / len(right)) if right else None
+    assert point_estimate(scores.pairwise_accuracy, positions, p_fake) == expected
+    times = [shuffle.randrange(3) for _ in pairs]
+    (resampled,) = scores.pairwise_accuracy(positions, p_fake, np.array([times], dtype=np.int64))
+    again = [value for value, count in zip(right, times, strict=True) for _ in range(count)]
+    assert isnan(resampled) if not again else resampled == pytest.approx(sum(again) / len(again))
 
 
 @given(images=IMAGES)

@@ -1,14 +1,22 @@
 import csv
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fakeface.core.files import read_json, write_json, write_rows
-from fakeface.core.records import OBJECTIVE_NAMES, THRESHOLD_NAMES, PerturbedRecord, PredictionRecord, SplitRecord
+from fakeface.core.files import read_json, read_rows, write_json, write_rows
+from fakeface.core.records import (
+    OBJECTIVE_NAMES,
+    THRESHOLD_NAMES,
+    FaceRecord,
+    PairRecord,
+    PerturbedRecord,
+    PredictionRecord,
+    SplitRecord,
+)
 from fakeface.scoring.evaluation import side_scores
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES
 from stages import evaluate
@@ -34,7 +42,8 @@ class Workplace:
     def run(self, **params: object) -> Outcome:
         write_params(self.folder / "params.yaml", PARAMS | params)
         files = {"split": "split.csv", "split-counts": "split.json", "index-counts": "index.json", "models": "models"}
-        files |= {"predictions": "predictions.csv", "perturbed": "perturbed.csv", "metrics": "metrics", "params": "params.yaml"}
+        files |= {"predictions": "predictions.csv", "perturbed": "perturbed.csv", "faces": "faces.csv", "relations": "."}
+        files |= {"metrics": "metrics", "params": "params.yaml"}
         return self.command(evaluate, *(word for name, file in files.items() for word in (f"--{name}", self.folder / file)))
 
     def scores(self, **params: object) -> dict[str, Any]:
@@ -49,7 +58,7 @@ class Workplace:
 
 @pytest.fixture
 def workplace(tmp_path: Path, command: Command) -> Workplace:
-    """152 images, two to a group; CE separates them better than BCE, both worse when they are blurred."""
+    """152 images, a real and a fake to a group; CE separates them better than BCE, both worse after the web or blurred."""
     rng = np.random.default_rng(0)
     images = [
         image(number, number % 2, side=side, group=f"{number // 2}", bytes=int(rng.integers(40_000, 60_000)))
@@ -65,11 +74,18 @@ def workplace(tmp_path: Path, command: Command) -> Workplace:
     ]
     write_rows(tmp_path / "predictions.csv", PredictionRecord, predictions)
     perturbed = [
-        PerturbedRecord(row.path, "blur", random_p_fake(rng, row.label, 1), random_p_fake(rng, row.label, 0))
+        PerturbedRecord(row.path, name, random_p_fake(rng, row.label, strength), random_p_fake(rng, row.label, strength - 1))
         for row in images
-        if row.side == "test"
+        for name, strength in (("blur", 1), ("web", 2))
+        if row.side == "test" or (row.side, name) == ("valid", "web")
     ]
     write_rows(tmp_path / "perturbed.csv", PerturbedRecord, perturbed)
+    faces = [
+        FaceRecord(row.path, 1, 0.9, 100 + 50 * row.label + number % 60, 80, 400, 500) for number, row in enumerate(images)
+    ]
+    write_rows(tmp_path / "faces.csv", FaceRecord, faces)
+    pairs = [PairRecord(one.path, other.path, "photo", 9) for one, other in zip(images[::2], images[1::2], strict=True)]
+    write_rows(tmp_path / "pairs.csv", PairRecord, pairs)
     for objective in OBJECTIVE_NAMES:
         write_json(tmp_path / "models" / objective / "model.json", {"temperature": 1.5, "thresholds": THRESHOLDS})
     write_json(tmp_path / "split.json", {"related": {"pairs": 9, "pairs_across_sides": 4}})
@@ -84,8 +100,94 @@ def test_the_headline_is_the_candidates(workplace: Workplace) -> None:
         "data": "sample",
         "test_images": 60,
         **{name: found["bce"]["test"][name] for name in HEADLINE},
+        **{f"web_{name}": found["bce"]["web"][name] for name in ("accuracy", "roc_auc")},
+        "web_drop": found["bce"]["web"]["drop"]["difference"],
+        "pairwise_accuracy": found["bce"]["linked_pairs"]["pairwise_accuracy"],
+        "same_table_roc_auc": found["bce"]["slices"]["jpeg_table"]["same"]["roc_auc"],
+        "valid_pairwise_accuracy": found["bce"]["valid_linked_pairs"]["pairwise_accuracy"],
+        "train_valid_gap": found["bce"]["train_valid_gap"],
+        "linked_pairs": 30,
+        "valid_linked_pairs": 15,
         "pairs_across_sides": 4,
     }
+
+
+def test_each_score_stands_beside_the_one_after_the_web(workplace: Workplace) -> None:
+    """In metrics/evaluate.json, and so in `dvc metrics show`."""
+    workplace.scores()
+    keys = list(read_json(workplace.folder / "metrics/evaluate.json"))
+    assert keys[3:8] == ["accuracy", "web_accuracy", "roc_auc", "web_roc_auc", "web_drop"]
+
+
+def rows_of(path: Path, **wanted: str) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if all(row[key] == value for key, value in wanted.items())]
+
+
+@pytest.mark.parametrize(("key", "side"), [("web", "test"), ("valid_web", "valid")])
+def test_after_the_web_scores_are_those_of_the_laundered_images_at_the_threshold_in_use(
+    workplace: Workplace, key: str, side: str
+) -> None:
+    found = workplace.scores(threshold="few_false_alarms")
+    plain = {row["path"]: row for row in rows_of(workplace.folder / "predictions.csv", side=side)}
+    laundered = [row for row in rows_of(workplace.folder / "perturbed.csv", perturbation="web") if row["path"] in plain]
+    for objective in OBJECTIVE_NAMES:
+        scores, column = found[objective][key], f"{objective}_p_fake"
+        reals = [float(row[column]) for row in laundered if plain[row["path"]]["label"] == "0"]
+        fakes = [float(row[column]) for row in laundered if plain[row["path"]]["label"] == "1"]
+        assert scores["accuracy"] == (sum(p < 0.7 for p in reals) + sum(p >= 0.7 for p in fakes)) / len(laundered)
+        auc = sum(fake > real for fake in fakes for real in reals) / (len(fakes) * len(reals))
+        assert scores["roc_auc"] == pytest.approx(auc)
+        assert scores["drop"]["difference"] == pytest.approx(found[objective][side]["roc_auc"] - auc)
+        for name in ("accuracy", "roc_auc"):
+            low, high = scores["intervals"][name]
+            assert low < scores[name] < high
+        low, high = scores["drop"]["interval"]
+        assert low < scores["drop"]["difference"] < high
+
+
+def test_the_web_is_a_headline_and_no_perturbation_among_others(workplace: Workplace) -> None:
+    assert list(workplace.scores()["ce"]["perturbed"]) == ["blur"]
+
+
+@pytest.mark.parametrize(("key", "side"), [("linked_pairs", "test"), ("valid_linked_pairs", "valid")])
+def test_linked_pairs_are_judged_two_by_two(workplace: Workplace, key: str, side: str) -> None:
+    """Each real photo with the composite made from it, which comes next in the fixture."""
+    found = workplace.scores()
+    rows = rows_of(workplace.folder / "predictions.csv", side=side)
+    for objective in OBJECTIVE_NAMES:
+        p_fake = [float(row[f"{objective}_p_fake"]) for row in rows]
+        above = [fake > real for real, fake in zip(p_fake[::2], p_fake[1::2], strict=True)]
+        pairs = found[objective][key]
+        assert (pairs["pairs"], pairs["groups"]) == (len(above), len(above))
+        assert pairs["pairwise_accuracy"] == sum(above) / len(above)
+        assert pairs["interval"][0] <= pairs["pairwise_accuracy"] <= pairs["interval"][1]
+
+
+def test_a_side_without_linked_pairs_says_so(workplace: Workplace) -> None:
+    write_rows(workplace.folder / "pairs.csv", PairRecord, [])
+    expected = {"pairs": 0, "groups": 0, "pairwise_accuracy": None, "interval": None}
+    assert workplace.scores()["ce"]["linked_pairs"] == expected
+
+
+def test_the_same_table_is_all_reals_against_the_fakes_that_have_the_table_of_most_reals(workplace: Workplace) -> None:
+    """Here two of three fakes do."""
+    images = read_rows(workplace.folder / "split.csv", SplitRecord)
+    other = {row.path for number, row in enumerate(images) if number % 6 == 1}
+    changed = [replace(row, luma_quantisation_sum=190) if row.path in other else row for row in images]
+    write_rows(workplace.folder / "split.csv", SplitRecord, changed)
+    scores = workplace.scores()["ce"]["slices"]["jpeg_table"]["same"]
+    rows = [row for row in rows_of(workplace.folder / "predictions.csv", side="test") if row["path"] not in other]
+    reals, fakes = ([float(row["ce_p_fake"]) for row in rows if row["label"] == label] for label in "01")
+    assert (len(reals), len(fakes)) == (30, 20)
+    assert scores["roc_auc"] == pytest.approx(sum(fake > real for fake in fakes for real in reals) / 600)
+    assert scores["roc_auc_interval"][0] < scores["roc_auc"] < scores["roc_auc_interval"][1]
+    assert read_json(workplace.folder / "metrics/evaluate.json")["same_table_roc_auc"] == scores["roc_auc"]
+
+
+def test_the_gap_is_trains_accuracy_less_valids(workplace: Workplace) -> None:
+    for model in (workplace.scores()[objective] for objective in OBJECTIVE_NAMES):
+        assert model["train_valid_gap"] == model["train"]["accuracy"] - model["valid"]["accuracy"]
 
 
 def test_scores_of_each_side_and_what_they_were_computed_from(workplace: Workplace) -> None:
@@ -160,7 +262,8 @@ def test_slices_and_perturbations_have_intervals(workplace: Workplace) -> None:
 
 def test_baselines_and_the_other_model_are_rows_to_compare_with(workplace: Workplace) -> None:
     found = workplace.scores()
-    assert list(found["baselines"]) == ["majority_class", "jpeg_header", "file_size"]
+    assert list(found["baselines"]) == ["majority_class", "jpeg_header", "file_size", "face_box"]
+    assert found["baselines"]["face_box"]["roc_auc"] > 0.6, "as fakes stand further to the right"
     for name in ("accuracy", "roc_auc"):
         assert found["comparison"][name]["difference"] == found["ce"]["test"][name] - found["bce"]["test"][name]
     mcnemar = found["comparison"]["mcnemar"]
@@ -185,7 +288,7 @@ def test_the_order_of_rows_changes_nothing(workplace: Workplace) -> None:
         return {file.name: file.read_bytes() for file in files}
 
     before = results()
-    for name in ("split.csv", "predictions.csv", "perturbed.csv"):
+    for name in ("split.csv", "predictions.csv", "perturbed.csv", "faces.csv", "pairs.csv"):
         header, *rows = (workplace.folder / name).read_text().splitlines()
         shuffled = np.random.default_rng(1).permutation(rows)
         (workplace.folder / name).write_text("\n".join([header, *shuffled]) + "\n")
@@ -203,6 +306,15 @@ def without_a_row(path: Path) -> None:
     path.write_text(path.read_text().rpartition("\n0")[0] + "\n")
 
 
+def without_the_web(path: Path) -> None:
+    """As `infer` left it before it saw photos from the web."""
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if ",web," not in line))
+
+
+def without_trained_faces(path: Path) -> None:
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if not line.startswith("000")))
+
+
 def empty(path: Path) -> None:
     path.write_text("{}")
 
@@ -212,6 +324,8 @@ def empty(path: Path) -> None:
     [
         (without_a_row, "predictions.csv", "0149.jpg: not as in the split: run `infer` again"),
         (without_a_row, "perturbed.csv", "0149.jpg: not as in the split: run `infer` again"),
+        (without_the_web, "perturbed.csv", "0060.jpg: not as in the split: run `infer` again"),
+        (without_trained_faces, "faces.csv", "0000.jpg: missing: run `find_faces` again"),
         (empty, "models/bce/model.json", "no temperature and thresholds: train again"),
         (empty, "split.json", "related.pairs_across_sides: missing: run `dvc repro`"),
         (empty, "index.json", "is_sample: missing: run `dvc repro`"),

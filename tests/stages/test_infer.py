@@ -163,13 +163,14 @@ def test_raw_p_fake_is_the_one_of_the_loss(objective: Any, logits: tuple[float, 
     assert infer.RAW_P_FAKE[objective](np.array(logits)) == pytest.approx(trained, abs=1e-12)
 
 
-def test_test_images_come_again_under_each_perturbation(
+def test_test_images_come_again_under_each_perturbation_and_valid_ones_as_the_web_leaves_them(
     run: Callable[[], Outcome], root: Path, models: Path, tmp_path: Path
 ) -> None:
     run()
     rows = read_rows(tmp_path / "perturbed.csv", PerturbedRecord)
-    tests = [name for name, (side, _) in PHOTOS.items() if side == "test"]
-    assert [(row.path, row.perturbation) for row in rows] == [(path, name) for path in tests for name in PERTURBATIONS]
+    perturbations: dict[Side, list[str]] = {"train": [], "valid": ["web"], "test": list(PERTURBATIONS), "excluded": []}
+    expected_rows = [(path, name) for path, (side, _) in PHOTOS.items() for name in perturbations[side]]
+    assert [(row.path, row.perturbation) for row in rows] == expected_rows
     for row in rows:
         pixels = fit(PERTURBATIONS[row.perturbation](read_image(root / row.path)), IMAGE_PX)
         expected = tuple(by_hand(models / objective, pixels)[0] for objective in OBJECTIVE_NAMES)

@@ -91,8 +91,14 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reporter]:
 
 @pytest.fixture(scope="module")
 def sample(reported: Reporter) -> Results:
-    """A report as it mostly is; tests only read it."""
-    return reported("sample")
+    """A report as it mostly is, with pairs of a real photo and its composite on every side; tests only read it."""
+    return reported("sample", pairs=linked_pairs())
+
+
+def linked_pairs() -> list[PairRecord]:
+    """Each real photo with the fake that comes next."""
+    rows = [row for row in images() if row.side != "train"]
+    return [PairRecord(one.path, other.path, "photo", 9) for one, other in zip(rows[::2], rows[1::2], strict=True)]
 
 
 def set_params(results: Results, changes: Mapping[str, Any], section: str = "report") -> None:
@@ -139,6 +145,12 @@ def test_the_page_has_every_score(sample: Results) -> None:
         numbers += [model.temperature, model.uncalibrated.brier, model.uncalibrated.ece]
         numbers += [point.threshold for point in model.thresholds.values()]
         numbers += [part.roc_auc for part in model.slices["part"].values()]
+        numbers += [model.web.accuracy, model.web.roc_auc, model.web.drop.difference, model.valid_web.drop.difference]
+        numbers += [end for interval in (model.web.intervals.roc_auc, model.web.drop.interval) for end in interval or ()]
+        numbers += [model.same_table.value, *(model.same_table.interval or ()), model.train_valid_gap]
+        for linked in (model.linked_pairs, model.valid_linked_pairs):
+            assert linked.pairs
+            numbers += [linked.pairwise_accuracy, *(linked.interval or ())]
         numbers += [perturbed.roc_auc for perturbed in model.perturbed.values()]
         for number in numbers:
             assert score(number) in text
@@ -296,6 +308,16 @@ def test_scores_and_files_are_published_to_both_runs(reported: Reporter, sample:
         assert counts == model["confusion_matrix"]
         assert metrics["test_argmax_accuracy"] == model["argmax_rule"]["accuracy"]
         assert metrics["test_recall_easy"] == model["slices"]["difficulty"]["easy"]["recall"]
+        for key in ("accuracy", "roc_auc"):
+            assert metrics[f"test_web_{key}"] == model["web"][key]
+            assert [metrics[f"test_web_{key}_{end}"] for end in ("low", "high")] == model["web"]["intervals"][key]
+            assert metrics[f"valid_web_{key}"] == model["valid_web"][key]
+        assert metrics["test_web_drop"] == model["web"]["drop"]["difference"]
+        assert metrics["test_same_table_roc_auc"] == model["slices"]["jpeg_table"]["same"]["roc_auc"]
+        assert metrics["test_pairwise_accuracy"] == model["linked_pairs"]["pairwise_accuracy"]
+        assert metrics["valid_pairwise_accuracy"] == model["valid_linked_pairs"]["pairwise_accuracy"]
+        assert metrics["train_valid_gap"] == model["train_valid_gap"]
+        assert not {"valid_accuracy", "valid_roc_auc"} & metrics.keys(), "the first is the training's, per epoch"
         assert metrics["test_roc_auc_jpeg_50"] == model["perturbed"]["jpeg_50"]["roc_auc"]
         assert tags == {"data": "sample", "data.root": str(sample.root / "photos"), "candidate": str(name == "ce").lower()}
         assert {path.name for path in files} == {f"{name}.png" for name in FIGURES} | {
