@@ -15,10 +15,19 @@ from fakeface.core.files import read_json
 from fakeface.core.records import FRAMINGS, OBJECTIVE_NAMES, Framing
 from fakeface.faces.crops import Crop, crop
 from fakeface.faces.finder import find_landmarks
+from fakeface.faces.regions import evidence_by_part
 
 WEIGHTS_FILE, NETWORK_FILE, CARD_FILE, RUN_FILE = "weights.safetensors", "network.onnx", "model.json", "run.json"
 CARD_TYPES = {"objective": str, "image_px": int, "framing": str, "is_sample": bool, "thresholds": dict}
 BATCH_SIZE = 16
+
+
+class Scores(NamedTuple):
+    """Of N images: calibrated p_fake (N,), logits (N, 2), and evidence (N, image_px / 8, image_px / 8), None if there is none."""
+
+    p_fake: NDArray[np.float64]
+    logits: NDArray[np.float64]
+    evidence: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,30 +49,38 @@ class Detector:
     def sees_regions(self) -> bool:
         return any(value.name == "regions" for value in self.session.get_inputs())
 
-    def scores(
-        self, images: NDArray[np.uint8], regions: NDArray[np.uint8] | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Calibrated p_fake (N,) and logits (N, 2) of uint8 images (N, image_px, image_px, 3).
+    @property
+    def gives_evidence(self) -> bool:
+        return any(value.name == "evidence" for value in self.session.get_outputs())
+
+    def scores(self, images: NDArray[np.uint8], regions: NDArray[np.uint8] | None = None) -> Scores:
+        """Of uint8 images (N, image_px, image_px, 3).
 
         `regions` uint8 (N, image_px, image_px) are needed where the network sees them, and else ignored.
         """
         inputs = {"images": images} | ({"regions": regions} if regions is not None and self.sees_regions else {})
-        parts = [
+        outputs = Scores._fields if self.gives_evidence else Scores._fields[:2]
+        batches = [
             self.session.run(
-                ["p_fake", "logits"],
+                list(outputs),
                 {name: np.ascontiguousarray(values[first : first + BATCH_SIZE]) for name, values in inputs.items()},
             )
             for first in range(0, len(images), BATCH_SIZE)
         ]
-        p_fake, logits = (np.concatenate(part).astype(np.float64) for part in zip(*parts, strict=True))
-        return p_fake, logits
+        return Scores(*(np.concatenate(batch).astype(np.float64) for batch in zip(*batches, strict=True)))
 
 
 class Score(NamedTuple):
-    """What one model makes of one image: its calibrated p_fake and its logits (2,)."""
+    """What one model makes of one image: its calibrated p_fake, its logits (2,), and what it goes by.
+
+    `evidence` (image_px / 8, image_px / 8) is what each place of the crop adds to the log-odds of p_fake, `parts` its mean
+    inside each part, as in `evidence_by_part`; both are None where the network gives no evidence.
+    """
 
     p_fake: float
     logits: NDArray[np.float64]
+    evidence: NDArray[np.float64] | None
+    parts: dict[str, float | None] | None
 
 
 def score_image(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, Score]:
@@ -72,8 +89,15 @@ def score_image(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[s
     A network sees one image at a time, so no score depends on an image's neighbours; larger batches are no faster on CPUs.
     """
     crops = crop_photo(image, detectors)
-    outputs = {name: detector.scores(*(part[np.newaxis] for part in crops[name])) for name, detector in detectors.items()}
-    return {name: Score(float(p_fake[0]), logits[0]) for name, (p_fake, logits) in outputs.items()}
+    return {name: score_crop(crops[name], detector) for name, detector in detectors.items()}
+
+
+def score_crop(crop: Crop, detector: Detector) -> Score:
+    """Of what the detector sees of one photo."""
+    p_fake, logits, evidence = detector.scores(*(values[np.newaxis] for values in crop))
+    if evidence is None:
+        return Score(float(p_fake[0]), logits[0], None, None)
+    return Score(float(p_fake[0]), logits[0], evidence[0], evidence_by_part(evidence[0], crop.regions))
 
 
 def crop_photo(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, Crop]:

@@ -3,7 +3,8 @@
 reads   SPLIT, the side of each photo; the photos in data.root; MODELS/{ce,bce}; params.yaml: data
 does    sees each photo as `fakeface predict` does, a perturbed one changed at full size before that; on all cores
 writes  PREDICTIONS, a row per train, valid and test image in SPLIT's order; PERTURBED, a row per test image and
-        perturbation, and per valid image under `web`
+        perturbation, and per valid image under `web`; EVIDENCE, a row per valid and test image and model that gives evidence,
+        what the parts of the face add to p_fake
 """
 
 import math
@@ -20,8 +21,16 @@ from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_rows, write_rows
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.records import WEB, PerturbedRecord, PredictionRecord, Side, SplitRecord
-from fakeface.detector import Detector, load_detectors, score_image
+from fakeface.core.records import (
+    OBJECTIVE_NAMES,
+    WEB,
+    EvidenceRecord,
+    PerturbedRecord,
+    PredictionRecord,
+    Side,
+    SplitRecord,
+)
+from fakeface.detector import Detector, Score, load_detectors, score_image
 from fakeface.params import DataParams, load_params
 from fakeface.photos.images import read_indexed
 from fakeface.photos.perturbations import PERTURBATIONS
@@ -33,14 +42,16 @@ class Paths:
     models: Annotated[Path, "folder to read the model folders ce and bce from"]
     predictions: Annotated[Path, "CSV to write: both models' p_fake of every image"]
     perturbed: Annotated[Path, "CSV to write: both models' p_fake of perturbed test and valid images"]
+    evidence: Annotated[Path, "CSV to write: the evidence of the models that give it in each part of valid and test images"]
     params: ParamsPath = Path("params.yaml")
 
 
 class ImageScores(NamedTuple):
-    """The rows of one image: its own, and one per perturbation of its side."""
+    """The rows of one image: its own, one per perturbation of its side, and one per model that gives evidence."""
 
     prediction: PredictionRecord
     perturbed: list[PerturbedRecord]
+    evidence: list[EvidenceRecord]
 
 
 def sigmoid(logit: float) -> float:
@@ -72,11 +83,20 @@ def score_record(record: SplitRecord, root: Path, detectors: Mapping[str, Detect
         bce_raw_p_fake=RAW_P_FAKE["bce"](bce.logits),
         bce_argmax=1 if bce.logits[1] > bce.logits[0] else 0,
     )
+    evidence = evidence_rows(record.path, scores) if record.side != "train" else []
     perturbed = []
     for name in PERTURBATIONS_OF[record.side]:
         scores = score_image(PERTURBATIONS[name](image), detectors)
         perturbed.append(PerturbedRecord(record.path, name, scores["ce"].p_fake, scores["bce"].p_fake))
-    return ImageScores(prediction, perturbed)
+    return ImageScores(prediction, perturbed, evidence)
+
+
+def evidence_rows(path: str, scores: Mapping[str, Score]) -> list[EvidenceRecord]:
+    return [
+        EvidenceRecord(path, objective, **parts)
+        for objective in OBJECTIVE_NAMES
+        if (parts := scores[objective].parts) is not None
+    ]
 
 
 def run(paths: Paths, root: Path) -> None:
@@ -85,6 +105,7 @@ def run(paths: Paths, root: Path) -> None:
     images = list(on_all_cores(partial(score_record, root=root, detectors=detectors), records, "infer"))
     write_rows(paths.predictions, PredictionRecord, (image.prediction for image in images))
     write_rows(paths.perturbed, PerturbedRecord, (row for image in images for row in image.perturbed))
+    write_rows(paths.evidence, EvidenceRecord, (row for image in images for row in image.evidence))
 
 
 def main(argv: list[str]) -> None:

@@ -11,11 +11,11 @@ import torch
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json, write_json
-from fakeface.core.records import FRAMINGS
+from fakeface.core.records import FRAMINGS, PARTS
 from fakeface.detector import BATCH_SIZE, CARD_FILE, NETWORK_FILE, Detector, crop_photo, load_detector, score_image
 from fakeface.faces.crops import crop
 from fakeface.faces.finder import find_landmarks
-from fakeface.faces.regions import Region
+from fakeface.faces.regions import Region, evidence_by_part
 from fakeface.training.export import ExportedClassifier
 from tests.conftest import ROOT, photo
 from tests.faces.drawn import drawn_face
@@ -54,18 +54,19 @@ def test_it_knows_what_it_was_made_for(folder: Path) -> None:
 def test_scores_are_the_networks_however_many_images(trained: tuple[ExportedClassifier, Path], count: int) -> None:
     classifier, folder = trained
     photos = np.random.default_rng(0).integers(0, 256, (count, IMAGE_PX, IMAGE_PX, 3), dtype=np.uint8)
-    p_fake, logits = load_detector(folder).scores(photos)
+    p_fake, logits, evidence = load_detector(folder).scores(photos)
     with torch.inference_mode():
         expected_p_fake, expected_logits = classifier(torch.from_numpy(photos))
     np.testing.assert_allclose(p_fake, expected_p_fake, atol=1e-5)
     np.testing.assert_allclose(logits, expected_logits, atol=1e-4)
     assert p_fake.dtype == logits.dtype == np.float64
+    assert evidence is None
 
 
 def test_an_images_score_does_not_depend_on_its_neighbours(folder: Path) -> None:
     photos = np.random.default_rng(0).integers(0, 256, (20, IMAGE_PX, IMAGE_PX, 3), dtype=np.uint8)
     detector = load_detector(folder)
-    together, _ = detector.scores(photos)
+    together = detector.scores(photos).p_fake
     alone = [detector.scores(photo[np.newaxis])[0][0] for photo in photos]
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
@@ -172,12 +173,43 @@ def test_regions_are_fed_to_the_networks_that_ask_for_them(detectors: dict[str, 
         np.testing.assert_allclose(scores[f"{framing}, regions"].logits, logits + np.array([0, share]), atol=1e-5)
 
 
+def test_evidence_is_the_networks_and_its_means_are_of_the_crops_parts(tmp_path: Path) -> None:
+    """The tiny network's evidence is the red of each place."""
+    write_model(tmp_path / "ce", "ce", framing="face", gives_evidence=True)
+    write_model(tmp_path / "bce", "bce", framing="face", sees_regions=True)
+    detectors = {name: load_detector(tmp_path / name) for name in ("ce", "bce")}
+    assert [detector.gives_evidence for detector in detectors.values()] == [True, False]
+    image = drawn_face(0, 200)
+    scores = score_image(image, detectors)
+    seen = crop(image, find_landmarks(image), "face", IMAGE_PX)
+    red = seen.pixels[..., 0].reshape(4, 8, 4, 8).mean(axis=(1, 3)) / 255
+    np.testing.assert_allclose(scores["ce"].evidence, red, atol=1e-6)
+    expected = evidence_by_part(red, seen.regions)
+    assert None not in expected.values()
+    assert scores["ce"].parts == pytest.approx(expected, abs=1e-6)
+    assert (scores["bce"].evidence, scores["bce"].parts) == (None, None)
+
+
+def test_without_a_face_no_part_has_evidence(tmp_path: Path) -> None:
+    write_model(tmp_path / "ce", "ce", gives_evidence=True)
+    score = score_image(photo(0), {"ce": load_detector(tmp_path / "ce")})["ce"]
+    assert score.parts == dict.fromkeys(PARTS)
+    assert score.evidence is not None
+
+
+def test_evidence_of_many_images_is_that_of_each(tmp_path: Path) -> None:
+    write_model(tmp_path / "ce", "ce", gives_evidence=True)
+    images = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE + 3, IMAGE_PX, IMAGE_PX, 3), dtype=np.uint8)
+    evidence = load_detector(tmp_path / "ce").scores(images, np.zeros(images.shape[:3], np.uint8)).evidence
+    np.testing.assert_allclose(evidence, images[..., 0].reshape(-1, 4, 8, 4, 8).mean(axis=(2, 4)) / 255, atol=1e-6)
+
+
 def test_many_images_with_their_regions_are_scored_as_one_by_one(detectors: dict[str, Detector]) -> None:
     rng, count = np.random.default_rng(0), BATCH_SIZE + 3
     images = rng.integers(0, 256, (count, IMAGE_PX, IMAGE_PX, 3), dtype=np.uint8)
     regions = rng.integers(0, len(Region), (count, IMAGE_PX, IMAGE_PX), dtype=np.uint8)
     detector = detectors["face, regions"]
-    together, _ = detector.scores(images, regions)
+    together = detector.scores(images, regions).p_fake
     alone = [detector.scores(images[[row]], regions[[row]])[0][0] for row in range(count)]
     np.testing.assert_allclose(together, alone, atol=1e-6)
 

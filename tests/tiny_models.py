@@ -23,45 +23,52 @@ def write_model(
     *,
     framing: Framing = "centre",
     sees_regions: bool = False,
+    gives_evidence: bool = False,
     is_sample: bool = False,
 ) -> ExportedClassifier:
     """Leave a random network for images of 32 px in `folder`, and return it; each objective has a network of its own.
 
-    One that sees regions adds the share of REST among them to logit 1, which the network returned knows nothing of.
+    One that sees regions adds the share of REST among them to logit 1, which the network returned knows nothing of. One that
+    gives evidence sees regions too; its evidence is the mean red of each place, from 0 to 1.
     """
     torch.manual_seed(OBJECTIVE_NAMES.index(objective))
     network = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 4 * 4, 2))
     classifier = ExportedClassifier(network, OBJECTIVES[objective], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
     folder.mkdir(parents=True)
     export_onnx(classifier, IMAGE_PX, folder / NETWORK_FILE)
-    if sees_regions:
-        export_with_regions(classifier, folder / NETWORK_FILE)
+    if sees_regions or gives_evidence:
+        export_with_regions(classifier, folder / NETWORK_FILE, gives_evidence=gives_evidence)
     card = {"objective": objective, "image_px": IMAGE_PX, "framing": framing, "is_sample": is_sample, "thresholds": THRESHOLDS}
     write_json(folder / CARD_FILE, card)
     return classifier
 
 
 class WithRegions(nn.Module):
-    """uint8 images (N, px, px, 3) and regions (N, px, px) -> p_fake (N,), logits (N, 2)."""
+    """uint8 images (N, px, px, 3) and regions (N, px, px) -> p_fake (N,), logits (N, 2), maybe evidence (N, px / 8, px / 8)."""
 
-    def __init__(self, classifier: ExportedClassifier) -> None:
+    def __init__(self, classifier: ExportedClassifier, *, gives_evidence: bool) -> None:
         super().__init__()
         self.classifier = classifier
+        self.gives_evidence = gives_evidence
 
-    def forward(self, images: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, regions: Tensor) -> tuple[Tensor, ...]:
         _, logits = self.classifier(images)
         share = (regions.to(torch.int32) == int(Region.REST)).to(torch.float32).mean(dim=(1, 2))
         logits = logits + torch.stack([torch.zeros_like(share), share], dim=1)
-        return self.classifier.objective.p_fake(logits), logits
+        outputs = self.classifier.objective.p_fake(logits), logits
+        if not self.gives_evidence:
+            return outputs
+        red = images[..., 0].to(torch.float32) / 255
+        return *outputs, nn.functional.avg_pool2d(red.unsqueeze(1), 8)[:, 0]
 
 
-def export_with_regions(classifier: ExportedClassifier, path: Path) -> None:
-    inputs, outputs = ["images", "regions"], ["p_fake", "logits"]
+def export_with_regions(classifier: ExportedClassifier, path: Path, *, gives_evidence: bool) -> None:
+    inputs, outputs = ["images", "regions"], ["p_fake", "logits", *(["evidence"] if gives_evidence else [])]
     examples = [torch.zeros((2, IMAGE_PX, IMAGE_PX, *rest), dtype=torch.uint8) for rest in ((3,), ())]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in `export_onnx`
         torch.onnx.export(
-            WithRegions(classifier).eval(),
+            WithRegions(classifier, gives_evidence=gives_evidence).eval(),
             tuple(examples),
             path,
             dynamo=False,

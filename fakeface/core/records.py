@@ -11,6 +11,11 @@ FAKE: Final = 1
 LABEL_NAMES = ("real", "fake")
 DIFFICULTIES = ("easy", "mid", "hard")
 PARTS = ("left_eye", "right_eye", "nose", "mouth")
+"""In the order of the bits in a composite's name; left and right are those of the photo, not of the person.
+
+Measured on 27 composites of one eye and the photos they are made from, both aligned by `faces`: in 25 of them the eye on the
+named side of the photo differs more from the original, by 30.1 grey levels in the mean, the other eye by 11.6 (docs/log.md).
+"""
 
 ObjectiveName = Literal["ce", "bce"]
 OBJECTIVE_NAMES: tuple[ObjectiveName, ...] = ("ce", "bce")
@@ -137,6 +142,21 @@ class PredictionRecord:
     ce_raw_p_fake: float
     bce_raw_p_fake: float
     bce_argmax: Bit
+
+
+@dataclass(frozen=True)
+class EvidenceRecord:
+    """One valid or test image and one model that gives evidence: its mean per place inside each part, in log-odds of p_fake.
+
+    None for a part that the model's crop does not show.
+    """
+
+    path: str
+    objective: ObjectiveName
+    left_eye: float | None
+    right_eye: float | None
+    nose: float | None
+    mouth: float | None
 
 
 @dataclass(frozen=True)

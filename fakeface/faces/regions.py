@@ -62,6 +62,17 @@ def region_map(landmarks: Any, px: int, margin_px: int = 0) -> RegionMap:
     return np.where(parts > 0, parts, regions)
 
 
+def evidence_by_part(evidence: NDArray[np.float64], regions: RegionMap) -> dict[str, float | None]:
+    """The mean of evidence (n, n) per place inside each part, by records.PARTS; None for a part that the crop does not show.
+
+    A place is a square of so many px of `regions`; it counts by the share of its area that lies inside the part's outline.
+    """
+    side = len(regions) // len(evidence)
+    cells = regions[: side * len(evidence), : side * len(evidence)].reshape(len(evidence), side, len(evidence), side)
+    areas = {region.name.lower(): (cells == region).sum(axis=(1, 3)) for region in PARTS}
+    return {name: float((area * evidence).sum() / area.sum()) if area.any() else None for name, area in areas.items()}
+
+
 def _fill(image: RegionMap, points: Any, region: Region) -> None:
     hull = cv2.convexHull(np.rint(np.clip(points, -10_000, 10_000)).astype(np.int32))
     cv2.fillConvexPoly(image, hull, int(region))

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from fakeface.core import records
 from fakeface.faces.alignment import align
 from fakeface.faces.finder import LANDMARKS, find_landmarks
-from fakeface.faces.regions import BAND_SHARE, FACE_OVAL, OUTLINES, PARTS, Region, RegionMap, region_map
+from fakeface.faces.regions import BAND_SHARE, FACE_OVAL, OUTLINES, PARTS, Region, RegionMap, evidence_by_part, region_map
 from tests.faces.drawn import drawn_face
 
 PX = 128
@@ -59,6 +60,28 @@ def test_a_border_around_changes_nothing_inside() -> None:
 def test_points_far_outside_do_no_harm() -> None:
     landmarks = np.full((LANDMARKS, 2), 1e9)
     assert (region_map(landmarks, PX) == Region.OUTSIDE).all()
+
+
+def test_parts_are_those_of_a_composites_bits() -> None:
+    assert tuple(part.name.lower() for part in PARTS) == records.PARTS
+
+
+@pytest.mark.parametrize("size", [PX, PX + 5])
+def test_evidence_of_a_part_is_the_mean_over_its_pixels(regions: RegionMap, size: int) -> None:
+    """Each pixel has the evidence of its place; what is left of a place at the edge has none."""
+    regions = np.pad(regions, (0, size - PX), mode="edge")
+    evidence = np.random.default_rng(0).normal(size=(PX // 8, PX // 8))
+    found = evidence_by_part(evidence, regions)
+    for part in PARTS:
+        values = [evidence[row // 8, column // 8] for row in range(PX) for column in range(PX) if regions[row, column] == part]
+        assert found[part.name.lower()] == pytest.approx(sum(values) / len(values))
+
+
+def test_a_part_that_is_not_seen_has_no_evidence() -> None:
+    regions = np.full((PX, PX), Region.REST, np.uint8)
+    regions[3, 5] = Region.NOSE
+    evidence = np.arange(256.0).reshape(16, 16)
+    assert evidence_by_part(evidence, regions) == {"left_eye": None, "right_eye": None, "nose": 0.0, "mouth": None}
 
 
 def test_outlines_name_points_of_the_mesh() -> None:

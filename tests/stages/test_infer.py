@@ -13,8 +13,16 @@ import torch
 
 from fakeface.commands import predict
 from fakeface.core.files import read_json, read_rows, sha256_of, write_json, write_rows
-from fakeface.core.records import OBJECTIVE_NAMES, PerturbedRecord, PredictionRecord, Side, SplitRecord
-from fakeface.detector import CARD_FILE, NETWORK_FILE, load_detectors
+from fakeface.core.records import (
+    OBJECTIVE_NAMES,
+    PARTS,
+    EvidenceRecord,
+    PerturbedRecord,
+    PredictionRecord,
+    Side,
+    SplitRecord,
+)
+from fakeface.detector import CARD_FILE, NETWORK_FILE, load_detectors, score_image
 from fakeface.faces.crops import crop
 from fakeface.faces.finder import find_landmarks
 from fakeface.photos.images import fit, read_image
@@ -72,7 +80,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(command: Command, root: Path, models: Path, tmp_path: Path) -> Callable[[], Outcome]:
-    paths = {name: tmp_path / f"{name}.csv" for name in ("split", "predictions", "perturbed")}
+    paths = {name: tmp_path / f"{name}.csv" for name in ("split", "predictions", "perturbed", "evidence")}
     paths |= {"models": models, "params": tmp_path / "params.yaml"}
     return lambda: command(infer, *(word for name, path in paths.items() for word in (f"--{name}", path)))
 
@@ -130,8 +138,8 @@ def test_of_a_face_it_is_what_predict_says_too(
         perturbed = PERTURBATIONS[row.perturbation](read_image(root / row.path))
         seen = crop(perturbed, find_landmarks(perturbed), "face", IMAGE_PX)
         for objective, p_fake in (("ce", row.ce_p_fake), ("bce", row.bce_p_fake)):
-            by_hand, _ = detectors[objective].scores(*(part[np.newaxis] for part in seen))
-            assert p_fake == pytest.approx(by_hand[0], abs=1e-6)
+            by_hand = detectors[objective].scores(*(part[np.newaxis] for part in seen))
+            assert p_fake == pytest.approx(by_hand.p_fake[0], abs=1e-6)
 
 
 def test_it_is_what_the_network_says_by_hand(run: Callable[[], Outcome], root: Path, models: Path, tmp_path: Path) -> None:
@@ -190,9 +198,34 @@ def test_an_image_is_judged_alike_whatever_its_neighbours(run: Callable[[], Outc
 
 def test_the_same_again_is_the_same_bytes(run: Callable[[], Outcome], tmp_path: Path) -> None:
     run()
-    before = [(tmp_path / name).read_bytes() for name in ("predictions.csv", "perturbed.csv")]
+    names = ("predictions.csv", "perturbed.csv", "evidence.csv")
+    before = [(tmp_path / name).read_bytes() for name in names]
     run()
-    assert [(tmp_path / name).read_bytes() for name in ("predictions.csv", "perturbed.csv")] == before
+    assert [(tmp_path / name).read_bytes() for name in names] == before
+
+
+def test_models_without_evidence_leave_a_table_without_rows(run: Callable[[], Outcome], tmp_path: Path) -> None:
+    run()
+    assert (tmp_path / "evidence.csv").read_text() == "path,objective,left_eye,right_eye,nose,mouth\n"
+
+
+def test_evidence_is_that_of_valid_and_test_images_by_the_models_that_give_it(
+    run: Callable[[], Outcome], root: Path, models: Path, tmp_path: Path
+) -> None:
+    """As the photos are distributed; a photo without a face has a row of empty cells."""
+    rows = read_rows(tmp_path / "split.csv", SplitRecord)
+    drawn_face(0, 200).save(root / "z.jpg")
+    write_rows(tmp_path / "split.csv", SplitRecord, [replace(row, sha256=sha256_of(root / row.path)) for row in rows])
+    shutil.rmtree(models / "bce")
+    write_model(models / "bce", "bce", framing="face", gives_evidence=True)
+    assert run() == Outcome(0, "", "")
+    found = read_rows(tmp_path / "evidence.csv", EvidenceRecord)
+    assert [(row.path, row.objective) for row in found] == [(row.path, "bce") for row in rows if row.side in ("valid", "test")]
+    parts = {row.path: [getattr(row, name) for name in PARTS] for row in found}
+    told = score_image(read_image(root / "z.jpg"), load_detectors(models))["bce"].parts
+    assert told is not None
+    assert parts.pop("z.jpg") == list(told.values())
+    assert all(values == [None] * len(PARTS) for values in parts.values())
 
 
 def test_each_model_has_a_size_of_its_own(run: Callable[[], Outcome], root: Path, models: Path, tmp_path: Path) -> None:

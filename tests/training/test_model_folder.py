@@ -49,7 +49,7 @@ def test_the_model_folder_holds_the_calibrated_model_of_the_best_epoch(result: F
         "temperature": temperature,
         "thresholds": choose_thresholds(valid.labels, p_fake),
     }
-    exported, _ = load_detector(tmp_path / "models/ce").scores(valid.images)
+    exported, *_ = load_detector(tmp_path / "models/ce").scores(valid.images)
     assert exported == pytest.approx(p_fake, abs=1e-5)
 
 
@@ -74,5 +74,5 @@ def test_a_network_that_sees_regions_is_exported_with_them(tmp_path: Path) -> No
     write_model(tmp_path, result, recipe, valid, is_sample=True)
     detector = load_detector(tmp_path)
     assert (detector.framing, detector.sees_regions) == ("face", True)
-    _, logits = detector.scores(valid.images, valid.regions)
+    logits = detector.scores(valid.images, valid.regions).logits
     assert recipe.objective.p_fake(torch.from_numpy(logits)).numpy() == pytest.approx(result.valid_p_fake, abs=1e-4)
