@@ -23,7 +23,7 @@ BATCH_SIZE = 16
 
 
 class Scores(NamedTuple):
-    """Of N images: calibrated p_fake (N,), logits (N, 2), and evidence (N, image_px / 8, image_px / 8), None if there is none."""
+    """Of N images: calibrated p_fake (N,), logits (N, 2), evidence (N, image_px / 8, image_px / 8), None if there is none."""
 
     p_fake: NDArray[np.float64]
     logits: NDArray[np.float64]

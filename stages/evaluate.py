@@ -1,9 +1,10 @@
 """Score both classifiers, on all sides and on slices of the test images, as distributed and as the web leaves them.
 
-reads   SPLIT, PREDICTIONS, PERTURBED, FACES, the pairs in RELATIONS, SPLIT_COUNTS, INDEX_COUNTS, each model.json in MODELS;
-        params.yaml: loss, threshold, evaluate
+reads   SPLIT, PREDICTIONS, PERTURBED, EVIDENCE, FACES, the pairs in RELATIONS, SPLIT_COUNTS, INDEX_COUNTS, each model.json in
+        MODELS; params.yaml: loss, threshold, evaluate
 does    scores with 95 % intervals over groups of related images; compares the two models with each other, with baselines that
-        see no face, on slices, on perturbed images, and on valid with test; composites with the very photos they are made from
+        see no face, on slices, on perturbed images, and on valid with test; composites with the very photos they are made
+        from, and a composite's replaced parts with its untouched ones
 writes  METRICS: evaluate.json, the candidate's headline; scores.json, everything; plots/*.csv, the tables that DVC plots
 """
 
@@ -26,8 +27,10 @@ from fakeface.scoring.intervals import resample
 from fakeface.scoring.predictions import (
     Card,
     LinkedPairs,
+    PartEvidence,
     SidePredictions,
     load_card,
+    load_evidence,
     load_faces,
     load_images,
     load_linked_pairs,
@@ -47,6 +50,7 @@ class Paths:
     models: Annotated[Path, "folder to read ce/model.json and bce/model.json from"]
     predictions: Annotated[Path, "CSV to read: every image's p_fake by both models"]
     perturbed: Annotated[Path, "CSV to read: the perturbed test and valid images' p_fake by both models"]
+    evidence: Annotated[Path, "CSV to read: the evidence of the models that give it in each part of valid and test images"]
     faces: Annotated[Path, "CSV to read: where the face is in each image"]
     relations: Annotated[Path, "folder to read pairs.csv from"]
     metrics: Annotated[Path, "folder to write evaluate.json, scores.json and plots/ to"]
@@ -88,6 +92,7 @@ class Inputs:
     predictions: Mapping[ObjectiveName, Mapping[Side, SidePredictions]]
     perturbed: Mapping[ObjectiveName, Mapping[Side, Mapping[str, Probabilities]]]
     pairs: Mapping[Side, LinkedPairs]
+    evidence: Mapping[ObjectiveName, Mapping[Side, PartEvidence | None]]
     faces: Faces
     cards: Mapping[ObjectiveName, Card]
     data: DataName
@@ -107,6 +112,7 @@ def score_models(inputs: Inputs, threshold: ThresholdName, params: EvaluateParam
             predictions[objective],
             inputs.perturbed[objective],
             inputs.pairs,
+            inputs.evidence[objective],
             masks,
             inputs.cards[objective],
             threshold,
@@ -179,6 +185,7 @@ def read_inputs(paths: Paths) -> Inputs:
         load_predictions(paths.predictions, images),
         load_perturbed(paths.perturbed, images),
         {side: load_linked_pairs(paths.relations / "pairs.csv", images[side]) for side in OUT_OF_TRAINING},
+        load_evidence(paths.evidence, images),
         load_faces(paths.faces, images),
         {objective: load_card(paths.models / objective) for objective in OBJECTIVE_NAMES},
         "sample" if _count(paths.index_counts, "is_sample") else "photos",

@@ -125,7 +125,7 @@ def read_results(metrics: Path) -> dict[str, Any]:
 def mlflow_metrics(model: ModelScores) -> dict[str, float]:
     """The metrics that MLflow compares runs by: scores of the test images by name, and of valid's those after the web.
 
-    Undefined ones are left out.
+    `localization` is within_photo_accuracy. Undefined ones are left out.
     """
     (true_real, false_fake), (false_real, true_fake) = model.confusion_matrix
     values: dict[str, float | None] = {name: getattr(model.test, name) for name in SCORE_NAMES}
@@ -141,6 +141,8 @@ def mlflow_metrics(model: ModelScores) -> dict[str, float]:
     logged = {f"test_{name}": value for name, value in values.items()}
     logged |= {f"valid_{name}": value for name, value in model.headline("valid").items() if name not in HEADLINE}
     logged["train_valid_gap"] = model.train_valid_gap
+    for side, found in (("test", model.localization), ("valid", model.valid_localization)):
+        logged[f"{side}_localization"] = found.within_photo_accuracy if found else None
     return {name: float(value) for name, value in logged.items() if value is not None}
 
 

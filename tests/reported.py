@@ -1,7 +1,7 @@
 """The files that `report` reads; the scores and the split's counts come from the real `evaluate` and `split`."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,9 @@ from fakeface.core.records import (
     REAL,
     WEB,
     EpochRecord,
+    EvidenceRecord,
     FaceRecord,
+    ObjectiveName,
     PairRecord,
     PerturbedRecord,
     PredictionRecord,
@@ -80,9 +82,18 @@ def images(counts: dict[str, int] = COUNTS) -> list[SplitRecord]:
 
 
 def write_results(
-    root: Path, rows: Sequence[SplitRecord], *, is_sample: bool = True, pairs: Sequence[PairRecord] = (), skill: float = 2.0
+    root: Path,
+    rows: Sequence[SplitRecord],
+    *,
+    is_sample: bool = True,
+    pairs: Sequence[PairRecord] = (),
+    skill: float = 2.0,
+    evidence: Sequence[ObjectiveName] = (),
 ) -> Results:
-    """Results on these images, by models that separate fakes by `skill` standard deviations of p_fake's log-odds."""
+    """Results on these images, by models that separate fakes by `skill` standard deviations of p_fake's log-odds.
+
+    Those named in `evidence` give it, CE mostly in the parts that are replaced.
+    """
     (root / "params.yaml").parent.mkdir(parents=True, exist_ok=True)
     params = (PROJECT / "params.yaml").read_text()
     (root / "params.yaml").write_text(params.replace("root: data/sample", f"root: {root}/photos"))
@@ -94,6 +105,7 @@ def write_results(
     metrics, data = root / "metrics", root / "data"
     write_rows(data / "faces/faces.csv", FaceRecord, map(_face, range(len(rows)), rows))
     write_rows(data / "relate/pairs.csv", PairRecord, pairs)
+    write_rows(data / "evidence.csv", EvidenceRecord, _evidence(rows, evidence))
     paths = evaluate.Paths(
         data / "split.csv",
         metrics / "split.json",
@@ -101,6 +113,7 @@ def write_results(
         root / "models",
         data / "predictions.csv",
         data / "perturbed.csv",
+        data / "evidence.csv",
         data / "faces/faces.csv",
         data / "relate",
         metrics,
@@ -125,6 +138,17 @@ def _face(number: int, row: SplitRecord) -> FaceRecord:
         return FaceRecord(row.path, 0, None, None, None, None, None)
     left, top = number % 11, number % 7
     return FaceRecord(row.path, 1, 0.9, left, top, left + 20.0, top + 30.0)
+
+
+def _evidence(rows: Sequence[SplitRecord], objectives: Sequence[ObjectiveName]) -> Iterator[EvidenceRecord]:
+    """In every ninth image no nose is seen."""
+    rng = np.random.default_rng(0)
+    for number, row in enumerate(rows):
+        for objective in objectives:
+            strength = 3 if objective == "ce" else 0
+            parts = {part: rng.normal() + strength * (getattr(row, part) or 0) for part in PARTS}
+            if row.side in ("valid", "test"):
+                yield EvidenceRecord(row.path, objective, **parts | ({"nose": None} if number % 9 == 0 else {}))
 
 
 def _jpeg(number: int) -> bytes:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from fakeface.core.records import THRESHOLD_NAMES
+from fakeface.core.records import PARTS, THRESHOLD_NAMES
 from fakeface.scoring.results import (
     BASELINE_LABELS,
     SCORE_NAMES,
@@ -14,9 +14,11 @@ from fakeface.scoring.results import (
     Difference,
     Interval,
     LinkedPairScores,
+    LocalizationScores,
     McNemar,
     ModelScores,
     ModelShift,
+    PartScores,
     PerturbedScores,
     ReliabilityBin,
     ScoreIntervals,
@@ -73,8 +75,30 @@ def model(
         },
         perturbed={"jpeg_50": PerturbedScores(0.65, (0.6, 0.7), 0.6)},
         argmax_rule=ArgmaxScores(0.55, MATRIX),
+        localization=None,
+        valid_localization=None,
     )
     return replace(scores, **changes)
+
+
+def localization(accuracy: float = 0.7, *, beats_constant_map: bool = True, beats_mean_map: bool = True) -> LocalizationScores:
+    """Of evidence that is in the replaced part so often."""
+    return LocalizationScores(
+        fakes=40,
+        parts=dict.fromkeys(PARTS, PartScores(18, 22, 0.66, (0.55, 0.77))),
+        pairs=130,
+        within_photo_accuracy=accuracy,
+        interval=(accuracy - 0.1, accuracy + 0.1),
+        constant_map_accuracy=0.5,
+        mean_map_accuracy=0.52,
+        over_mean_map=Difference(accuracy - 0.52, (accuracy - 0.62, accuracy - 0.42)),
+        beats_constant_map=beats_constant_map,
+        beats_mean_map=beats_mean_map,
+        real_photos=60,
+        threshold=0.012,
+        false_positive_rate=0.35,
+        false_positive_rate_interval=(0.25, 0.45),
+    )
 
 
 def baseline(

@@ -183,6 +183,7 @@ def test_evidence_is_the_networks_and_its_means_are_of_the_crops_parts(tmp_path:
     scores = score_image(image, detectors)
     seen = crop(image, find_landmarks(image), "face", IMAGE_PX)
     red = seen.pixels[..., 0].reshape(4, 8, 4, 8).mean(axis=(1, 3)) / 255
+    assert scores["ce"].evidence is not None
     np.testing.assert_allclose(scores["ce"].evidence, red, atol=1e-6)
     expected = evidence_by_part(red, seen.regions)
     assert None not in expected.values()
@@ -201,6 +202,7 @@ def test_evidence_of_many_images_is_that_of_each(tmp_path: Path) -> None:
     write_model(tmp_path / "ce", "ce", gives_evidence=True)
     images = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE + 3, IMAGE_PX, IMAGE_PX, 3), dtype=np.uint8)
     evidence = load_detector(tmp_path / "ce").scores(images, np.zeros(images.shape[:3], np.uint8)).evidence
+    assert evidence is not None
     np.testing.assert_allclose(evidence, images[..., 0].reshape(-1, 4, 8, 4, 8).mean(axis=(2, 4)) / 255, atol=1e-6)
 
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from fakeface.core.console import printable
 from fakeface.core.records import LABEL_NAMES, MODEL_LABELS, OBJECTIVE_NAMES, ObjectiveName, Side
-from fakeface.reporting.rows import robustness_rows, slice_rows
+from fakeface.reporting.rows import localization_rows, robustness_rows, slice_rows
 from fakeface.scoring.results import (
     BASELINE_LABELS,
     HEADLINE,
@@ -47,7 +47,7 @@ def environment() -> Environment:
     )
     filters = (score, percent, bounds, utc, duration, sentence, printable)
     templates.filters |= {function.__name__: function for function in filters} | {"count": "{:,}".format}
-    functions = (answer, against_baselines, slice_rows, robustness_rows)
+    functions = (answer, against_baselines, what_evidence_shows, slice_rows, robustness_rows, localization_rows)
     templates.globals |= {function.__name__: function for function in functions}
     templates.globals |= {
         "models": OBJECTIVE_NAMES,
@@ -115,6 +115,27 @@ def against_baselines(scores: Scores, objective: ObjectiveName) -> str:
     return (
         f"{verdict}: the {BASELINE_LABELS[best]}, with an accuracy of {percent(baseline.accuracy)} "
         f"and an AUC of {score(baseline.roc_auc)}."
+    )
+
+
+def what_evidence_shows(scores: Scores, objective: ObjectiveName) -> str:
+    """Whether a model's evidence may be read as what was edited, by the test images."""
+    found, label = scores.models[objective].localization, MODEL_LABELS[objective]
+    if found is None:
+        return f"The network trained with {label} does not say where its score comes from."
+    if found.shows_edits:
+        return (
+            f"Where the score of {label} comes from may be read as what was edited: within a fake, its evidence finds the "
+            "replaced parts clearly better than a map that is the same everywhere and than one that is the same in all fakes."
+        )
+    unbeaten = {
+        (False, False): "neither a map that is the same everywhere nor one that is the same in all fakes",
+        (False, True): "not a map that is the same everywhere",
+        (True, False): "not a map that is the same in all fakes",
+    }[found.beats_constant_map, found.beats_mean_map]
+    return (
+        f"Where the score of {label} comes from must not be read as what was edited: within a fake, its evidence clearly beats "
+        f"{unbeaten}."
     )
 
 

@@ -1,10 +1,19 @@
 """Rows of tables and figures: both models' scores on the same images, with a name in words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
-from fakeface.core.records import WEB, ObjectiveName
-from fakeface.scoring.results import DimensionName, PerturbedScores, Scores, SliceScores
+from fakeface.core.records import PARTS, WEB, ObjectiveName, Side
+from fakeface.scoring.results import (
+    DimensionName,
+    Interval,
+    LocalizationScores,
+    PerturbedScores,
+    Score,
+    Scores,
+    SliceScores,
+)
 
 DIMENSION_LABELS: dict[DimensionName, str] = {
     "difficulty": "difficulty",
@@ -35,6 +44,23 @@ class Row:
     models: Mapping[ObjectiveName, SliceScores | PerturbedScores]
 
 
+class Counted(NamedTuple):
+    """A score with its interval, and what it was counted on, in words."""
+
+    value: Score
+    interval: Interval
+    counts: str
+
+
+@dataclass(frozen=True)
+class LocalizationRow:
+    """A score of where the evidence lies, of each model that gives evidence."""
+
+    name: str
+    gloss: str
+    models: Mapping[ObjectiveName, Counted]
+
+
 def slice_rows(scores: Scores) -> dict[str, list[Row]]:
     """Each dimension's slices by its label; a dimension with a single slice says nothing and is left out."""
     return {
@@ -60,6 +86,62 @@ def robustness_rows(scores: Scores) -> list[Row]:
         for name in scores.ce.perturbed
     ]
     return [unperturbed_row(scores, "unchanged"), web_row(scores), *perturbed]
+
+
+def localization_rows(scores: Scores) -> list[LocalizationRow]:
+    """What says where the models' evidence lies; no rows where no model gives any."""
+    test = {name: model.localization for name, model in scores.models.items() if model.localization}
+    valid = {name: model.valid_localization for name, model in scores.models.items() if model.valid_localization}
+    if not test:
+        return []
+    sides = [*within_photo_rows("test", test), *within_photo_rows("valid", valid)]
+    return [*sides, *(part_row(part, test) for part in PARTS), false_positives_row(test)]
+
+
+def within_photo_rows(side: Side, models: Mapping[ObjectiveName, LocalizationScores]) -> list[LocalizationRow]:
+    """The share of pairs in which a model is right, and how far that is above the mean map's."""
+    return [
+        LocalizationRow(
+            f"within a photo, {side}",
+            "share of the pairs of a replaced and an untouched part of one fake whose replaced part has more evidence; "
+            "a map that is the same everywhere has 0.5",
+            {
+                name: Counted(model.within_photo_accuracy, model.interval, f"{model.pairs:,} pairs in {model.fakes:,} fakes")
+                for name, model in models.items()
+            },
+        ),
+        LocalizationRow(
+            f"above the mean map, {side}",
+            "that share less the mean map's, which gives each part its mean evidence over all these fakes",
+            {
+                name: Counted(*astuple(model.over_mean_map), f"mean map {model.mean_map_accuracy or 0:.3f}")
+                for name, model in models.items()
+            },
+        ),
+    ]
+
+
+def part_row(part: str, models: Mapping[ObjectiveName, LocalizationScores]) -> LocalizationRow:
+    parts = {name: model.parts[part] for name, model in models.items()}
+    return LocalizationRow(
+        f"AUC of the evidence in the {SLICE_LABELS['part'].get(part, part)}, test",
+        "fakes in which it is replaced against fakes in which it is not",
+        {
+            name: Counted(scores.roc_auc, scores.roc_auc_interval, f"{scores.replaced:,} against {scores.untouched:,}")
+            for name, scores in parts.items()
+        },
+    )
+
+
+def false_positives_row(models: Mapping[ObjectiveName, LocalizationScores]) -> LocalizationRow:
+    return LocalizationRow(
+        "false positive rate, test",
+        "share of the real photos in which some part has more evidence than half of the replaced parts",
+        {
+            name: Counted(model.false_positive_rate, model.false_positive_rate_interval, f"{model.real_photos:,} real photos")
+            for name, model in models.items()
+        },
+    )
 
 
 def web_row(scores: Scores) -> Row:

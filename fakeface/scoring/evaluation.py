@@ -6,7 +6,8 @@ from fakeface.core.records import FAKE, WEB, Side, ThresholdName
 from fakeface.scoring import scores
 from fakeface.scoring.comparison import difference
 from fakeface.scoring.intervals import interval
-from fakeface.scoring.predictions import Card, LinkedPairs, SidePredictions
+from fakeface.scoring.localization import localization_scores
+from fakeface.scoring.predictions import Card, LinkedPairs, PartEvidence, SidePredictions
 from fakeface.scoring.results import (
     AccuracyAndAucIntervals,
     ArgmaxScores,
@@ -32,6 +33,7 @@ def model_scores(
     sides: Mapping[Side, SidePredictions],
     perturbed: Mapping[Side, Mapping[str, Probabilities]],
     pairs: Mapping[Side, LinkedPairs],
+    evidence: Mapping[Side, PartEvidence | None],
     masks: Mapping[DimensionName, Mapping[str, Mask]],
     card: Card,
     threshold_name: ThresholdName,
@@ -47,6 +49,10 @@ def model_scores(
     )
     valid_linked_pairs, linked_pairs = (
         linked_pair_scores(pairs[side], sides[side].p_fake, weights_by_side[side]) for side in OUT_OF_TRAINING
+    )
+    valid_localization, localization = (
+        None if (parts := evidence[side]) is None else localization_scores(sides[side].labels, parts, weights_by_side[side])
+        for side in OUT_OF_TRAINING
     )
     train, valid, test_scores = (
         side_scores(side.labels, side.p_fake, side.p_fake >= threshold) for side in (sides["train"], sides["valid"], test)
@@ -85,6 +91,8 @@ def model_scores(
             accuracy=point_estimate(scores.accuracy, test.labels, test.argmax_verdicts),
             confusion_matrix=scores.confusion_matrix(test.labels, test.argmax_verdicts),
         ),
+        localization=localization,
+        valid_localization=valid_localization,
     )
 
 

@@ -12,8 +12,10 @@ from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json, read_rows
 from fakeface.core.records import (
     OBJECTIVE_NAMES,
+    PARTS,
     THRESHOLD_NAMES,
     WEB,
+    EvidenceRecord,
     FaceRecord,
     ObjectiveName,
     PairRecord,
@@ -24,7 +26,7 @@ from fakeface.core.records import (
     ThresholdName,
 )
 from fakeface.detector import CARD_FILE
-from fakeface.scoring.scores import Labels, Positions, Probabilities, Verdicts
+from fakeface.scoring.scores import Labels, PartValues, Positions, Probabilities, Verdicts
 
 SCORED_SIDES: tuple[Side, ...] = ("train", "valid", "test")
 PERTURBED_SIDES: tuple[Side, ...] = ("valid", "test")
@@ -51,6 +53,16 @@ class LinkedPairs(NamedTuple):
 
     positions: Positions
     groups: int
+
+
+class PartEvidence(NamedTuple):
+    """One model's evidence in the parts of one side's images, and whether they are replaced; both (N, 4), a column per PARTS.
+
+    `values` are nan where the model's crop does not show the part; `replaced` is 1 or 0, nan where it is not known.
+    """
+
+    values: PartValues
+    replaced: PartValues
 
 
 class Card(NamedTuple):
@@ -110,6 +122,25 @@ def load_perturbed(
     }
 
 
+def load_evidence(
+    path: Path, images: Mapping[Side, Sequence[SplitRecord]]
+) -> dict[ObjectiveName, dict[Side, PartEvidence | None]]:
+    """Each model's evidence in the parts of the valid and test images, None of a model that gives none.
+
+    Raises:
+        FakefaceError: a model has rows that are not one for each of these images.
+    """
+    rows = sorted(read_rows(path, EvidenceRecord), key=lambda row: row.path)
+    by_objective = {objective: [row for row in rows if row.objective == objective] for objective in OBJECTIVE_NAMES}
+    expected = sorted((record.path,) for side in PERTURBED_SIDES for record in images[side])
+    for members in filter(None, by_objective.values()):
+        _check_same(path, expected, [(row.path,) for row in members])
+    return {
+        objective: {side: _part_evidence(members, images[side]) if members else None for side in PERTURBED_SIDES}
+        for objective, members in by_objective.items()
+    }
+
+
 def load_faces(path: Path, images: Mapping[Side, Sequence[SplitRecord]]) -> dict[str, FaceRecord]:
     """The largest face of each train, valid and test image, by path. Raises FakefaceError where an image has no row."""
     faces = {row.path: row for row in read_rows(path, FaceRecord)}
@@ -146,6 +177,16 @@ def _side_predictions(path: Path, objective: str, rows: Sequence[PredictionRecor
     argmax = np.array([row.bce_argmax for row in rows], dtype=bool) if objective == "bce" else raw_p_fake > 0.5
     labels = np.array([row.label for row in rows], dtype=np.int64)
     return SidePredictions(labels, _p_fake(path, f"{objective}_p_fake", rows), raw_p_fake, argmax)
+
+
+def _part_evidence(rows: Sequence[EvidenceRecord], images: Sequence[SplitRecord]) -> PartEvidence:
+    by_path = {row.path: row for row in rows}
+    return PartEvidence(_by_part([by_path[image.path] for image in images]), _by_part(images))
+
+
+def _by_part(rows: Sequence[EvidenceRecord] | Sequence[SplitRecord]) -> PartValues:
+    """A row's values of PARTS, (N, 4), nan for None."""
+    return np.array([[getattr(row, part) for part in PARTS] for row in rows], dtype=np.float64).reshape(-1, len(PARTS))
 
 
 def _p_fake(path: Path, column: str, rows: Sequence[PredictionRecord] | Sequence[PerturbedRecord]) -> Probabilities:

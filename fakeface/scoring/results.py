@@ -12,7 +12,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from fakeface.core.errors import FakefaceError
-from fakeface.core.records import THRESHOLD_NAMES, ObjectiveName, ThresholdName
+from fakeface.core.records import PARTS, THRESHOLD_NAMES, ObjectiveName, ThresholdName
 
 Score = float | None
 Interval = tuple[float, float] | None
@@ -177,6 +177,48 @@ class LinkedPairScores:
 
 
 @dataclass(frozen=True)
+class PartScores:
+    """How well the evidence inside one part tells fakes in which it is replaced from fakes in which it is untouched."""
+
+    replaced: int
+    untouched: int
+    roc_auc: Score
+    roc_auc_interval: Interval
+
+
+@dataclass(frozen=True)
+class LocalizationScores:
+    """Whether evidence lies where a fake was edited, on the `fakes` of which some parts are replaced and others untouched.
+
+    `within_photo_accuracy`, with its `interval`, is the share of `pairs` of a replaced and an untouched part of one fake whose
+    replaced one has more. So it is of a map that is the same everywhere, and of the mean map, which gives each part its mean
+    evidence over all these fakes, the same in all of them; `over_mean_map` is what the model has more. A model that `beats`
+    either has an interval clear of it. `threshold` is the evidence that half of the replaced parts exceed, and the false
+    positive rate is the share of `real_photos` in which some part exceeds it.
+    """
+
+    fakes: int
+    parts: Annotated[dict[str, PartScores], AfterValidator(_complete(PARTS))]
+    pairs: int
+    within_photo_accuracy: Score
+    interval: Interval
+    constant_map_accuracy: Score
+    mean_map_accuracy: Score
+    over_mean_map: Difference
+    beats_constant_map: bool
+    beats_mean_map: bool
+    real_photos: int
+    threshold: Score
+    false_positive_rate: Score
+    false_positive_rate_interval: Interval
+
+    @property
+    def shows_edits(self) -> bool:
+        """Whether the evidence may be read as what was edited."""
+        return self.beats_constant_map and self.beats_mean_map
+
+
+@dataclass(frozen=True)
 class ArgmaxScores:
     """Scores of the test images by the notebook's rule, the larger of two outputs."""
 
@@ -188,7 +230,8 @@ class ArgmaxScores:
 class ModelScores:
     """Everything about one model; verdicts are by the threshold in use, but those of `argmax_rule`.
 
-    `web` and `linked_pairs` are of the test images, `valid_web` and `valid_linked_pairs` of the valid ones.
+    `web`, `linked_pairs` and `localization` are of the test images, those with `valid_` before it of the valid ones. A network
+    that gives no evidence has no `localization`.
     """
 
     temperature: float
@@ -208,6 +251,8 @@ class ModelScores:
     slices: Annotated[dict[DimensionName, dict[str, SliceScores]], AfterValidator(_complete(get_args(DimensionName)))]
     perturbed: dict[str, PerturbedScores]
     argmax_rule: ArgmaxScores
+    localization: LocalizationScores | None
+    valid_localization: LocalizationScores | None
 
     def estimate(self, score: str) -> Estimate:
         """That score of the test images."""

@@ -20,6 +20,7 @@ Labels = NDArray[np.int64]
 Positions = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
 Verdicts = NDArray[np.bool_]
+PartValues = NDArray[np.float64]
 Weights = NDArray[np.int64]
 Values = NDArray[np.float64]
 Formula = Callable[[Labels, Any, Weights], Values]
@@ -85,6 +86,24 @@ def pairwise_accuracy(pairs: Positions, p_fake: Probabilities, weights: Weights)
     real, fake = p_fake[pairs].T
     twice_above = 2 * (fake > real).astype(np.int64) + (fake == real)
     return _quotient(weights @ twice_above, 2 * weights.sum(axis=1))
+
+
+def within_photo_accuracy(replaced: Labels, evidence: PartValues, weights: Weights) -> Values:
+    """The share of pairs of a replaced and an untouched part of one photo whose replaced one has more evidence; ties: half.
+
+    `replaced` (N, 4) are 1 or 0, `evidence` (N, 4) nan for a part that the photo does not show; `weights` (B, N) are of photos.
+    """
+    pairs = part_pairs(replaced, evidence)
+    one, other = evidence[:, :, np.newaxis], evidence[:, np.newaxis, :]
+    twice_above = ((2 * (one > other) + (one == other)) * pairs).sum(axis=(1, 2))
+    return _quotient(weights @ twice_above, 2 * (weights @ pairs.sum(axis=(1, 2))))
+
+
+def part_pairs(replaced: Labels, evidence: PartValues) -> NDArray[np.bool_]:
+    """(N, 4, 4): whether the first part is replaced, the second is not, and the photo shows both."""
+    seen = ~np.isnan(evidence)
+    edited, untouched = seen & (replaced == 1), seen & (replaced == 0)
+    return np.asarray(edited[:, :, np.newaxis] & untouched[:, np.newaxis, :], dtype=np.bool_)
 
 
 def average_precision(labels: Labels, p_fake: Probabilities, weights: Weights) -> Values:

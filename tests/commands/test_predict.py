@@ -49,7 +49,7 @@ def test_the_verdict_is_the_one_that_evaluate_would_give(command: Command, model
     assert [verdict["photo"] for verdict in told] == [str(path) for path in photos]
     packed = np.stack([fit(read_image(path), IMAGE_PX) for path in photos])
     for objective in OBJECTIVE_NAMES:
-        p_fake, _ = load_detector(models / objective).scores(packed)
+        p_fake = load_detector(models / objective).scores(packed).p_fake
         assert [verdict[objective]["p_fake"] for verdict in told] == pytest.approx(p_fake.tolist(), abs=1e-6)
         assert [verdict[objective]["verdict"] for verdict in told] == ["fake" if p >= 0.5 else "real" for p in p_fake]
 

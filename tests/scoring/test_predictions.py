@@ -6,10 +6,21 @@ import pytest
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import write_json, write_rows
-from fakeface.core.records import FaceRecord, PairRecord, PerturbedRecord, PredictionRecord, Side, SplitRecord, ThresholdName
+from fakeface.core.records import (
+    OBJECTIVE_NAMES,
+    EvidenceRecord,
+    FaceRecord,
+    PairRecord,
+    PerturbedRecord,
+    PredictionRecord,
+    Side,
+    SplitRecord,
+    ThresholdName,
+)
 from fakeface.scoring.predictions import (
     Card,
     load_card,
+    load_evidence,
     load_faces,
     load_images,
     load_linked_pairs,
@@ -167,3 +178,43 @@ def test_a_card_without_them_is_one_line(tmp_path: Path, card: object) -> None:
     write_json(tmp_path / "model.json", card)
     with pytest.raises(FakefaceError, match=r"model\.json: no temperature and thresholds: train again$"):
         load_card(tmp_path)
+
+
+EVIDENCE = [
+    EvidenceRecord(row.path, "bce", 0.1 * number, None, -0.3, 0.4) for number, row in enumerate(IMAGES) if 1 <= number <= 3
+]
+
+
+def test_evidence_goes_by_side_with_what_is_replaced(tmp_path: Path) -> None:
+    write_rows(tmp_path / "evidence.csv", EvidenceRecord, EVIDENCE[::-1])
+    found = load_evidence(tmp_path / "evidence.csv", BY_SIDE)
+    assert found["ce"] == {"valid": None, "test": None}
+    valid, test = found["bce"]["valid"], found["bce"]["test"]
+    assert valid is not None
+    assert test is not None
+    np.testing.assert_array_equal(valid.values, [[0.1, np.nan, -0.3, 0.4]])
+    np.testing.assert_array_equal(test.values, [[0.2, np.nan, -0.3, 0.4], [0.1 * 3, np.nan, -0.3, 0.4]])
+    np.testing.assert_array_equal(test.replaced, [[np.nan] * 4, [0, 0, 0, 1]])
+
+
+def test_no_model_may_give_evidence(tmp_path: Path) -> None:
+    write_rows(tmp_path / "evidence.csv", EvidenceRecord, [])
+    assert load_evidence(tmp_path / "evidence.csv", BY_SIDE) == {
+        objective: {"valid": None, "test": None} for objective in OBJECTIVE_NAMES
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "odd"),
+    [
+        pytest.param(EVIDENCE[:2], "0003.jpg", id="one is missing"),
+        pytest.param([*EVIDENCE, EVIDENCE[1]], "0002.jpg", id="one twice"),
+        pytest.param([*EVIDENCE, replace(EVIDENCE[0], path="0000.jpg")], "0000.jpg", id="one of train"),
+    ],
+)
+def test_evidence_of_other_images_is_refused(tmp_path: Path, rows: list[EvidenceRecord], odd: str) -> None:
+    path = tmp_path / "evidence.csv"
+    write_rows(path, EvidenceRecord, rows)
+    with pytest.raises(FakefaceError) as raised:
+        load_evidence(path, BY_SIDE)
+    assert str(raised.value) == f"{path}: {odd}: not as in the split: run `infer` again"

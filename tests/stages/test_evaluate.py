@@ -10,7 +10,9 @@ import pytest
 from fakeface.core.files import read_json, read_rows, write_json, write_rows
 from fakeface.core.records import (
     OBJECTIVE_NAMES,
+    PARTS,
     THRESHOLD_NAMES,
+    EvidenceRecord,
     FaceRecord,
     PairRecord,
     PerturbedRecord,
@@ -42,8 +44,8 @@ class Workplace:
     def run(self, **params: object) -> Outcome:
         write_params(self.folder / "params.yaml", PARAMS | params)
         files = {"split": "split.csv", "split-counts": "split.json", "index-counts": "index.json", "models": "models"}
-        files |= {"predictions": "predictions.csv", "perturbed": "perturbed.csv", "faces": "faces.csv", "relations": "."}
-        files |= {"metrics": "metrics", "params": "params.yaml"}
+        files |= {"predictions": "predictions.csv", "perturbed": "perturbed.csv", "evidence": "evidence.csv"}
+        files |= {"faces": "faces.csv", "relations": ".", "metrics": "metrics", "params": "params.yaml"}
         return self.command(evaluate, *(word for name, file in files.items() for word in (f"--{name}", self.folder / file)))
 
     def scores(self, **params: object) -> dict[str, Any]:
@@ -58,7 +60,10 @@ class Workplace:
 
 @pytest.fixture
 def workplace(tmp_path: Path, command: Command) -> Workplace:
-    """152 images, a real and a fake to a group; CE separates them better than BCE, both worse after the web or blurred."""
+    """152 images, a real and a fake to a group; CE separates them better than BCE, both worse after the web or blurred.
+
+    Only CE gives evidence, more in the mouth, which is replaced in every fake.
+    """
     rng = np.random.default_rng(0)
     images = [
         image(number, number % 2, side=side, group=f"{number // 2}", bytes=int(rng.integers(40_000, 60_000)))
@@ -80,6 +85,12 @@ def workplace(tmp_path: Path, command: Command) -> Workplace:
         if row.side == "test" or (row.side, name) == ("valid", "web")
     ]
     write_rows(tmp_path / "perturbed.csv", PerturbedRecord, perturbed)
+    evidence = [
+        EvidenceRecord(row.path, "ce", rng.normal(), rng.normal(), rng.normal(), rng.normal() + row.label)
+        for row in images
+        if row.side in ("valid", "test")
+    ]
+    write_rows(tmp_path / "evidence.csv", EvidenceRecord, evidence)
     faces = [
         FaceRecord(row.path, 1, 0.9, 100 + 50 * row.label + number % 60, 80, 400, 500) for number, row in enumerate(images)
     ]
@@ -162,6 +173,33 @@ def test_linked_pairs_are_judged_two_by_two(workplace: Workplace, key: str, side
         assert (pairs["pairs"], pairs["groups"]) == (len(above), len(above))
         assert pairs["pairwise_accuracy"] == sum(above) / len(above)
         assert pairs["interval"][0] <= pairs["pairwise_accuracy"] <= pairs["interval"][1]
+
+
+@pytest.mark.parametrize(("key", "side"), [("localization", "test"), ("valid_localization", "valid")])
+def test_the_mouth_of_each_fake_is_compared_with_its_other_parts(workplace: Workplace, key: str, side: str) -> None:
+    """The mouth has the most evidence in the mean of all fakes, so that the mean map is always right."""
+    found = workplace.scores()
+    assert found["bce"][key] is None
+    scores = found["ce"][key]
+    fakes = {row["path"] for row in rows_of(workplace.folder / "predictions.csv", side=side, label="1")}
+    rows = [row for row in rows_of(workplace.folder / "evidence.csv") if row["path"] in fakes]
+    above = [float(row["mouth"]) > float(row[part]) for row in rows for part in PARTS[:3]]
+    assert (scores["fakes"], scores["pairs"]) == (len(fakes), len(above))
+    assert scores["within_photo_accuracy"] == pytest.approx(sum(above) / len(above))
+    assert scores["interval"][0] < scores["within_photo_accuracy"] < scores["interval"][1]
+    assert (scores["constant_map_accuracy"], scores["mean_map_accuracy"]) == (0.5, 1)
+    assert scores["over_mean_map"]["difference"] == pytest.approx(scores["within_photo_accuracy"] - 1)
+    assert (scores["beats_constant_map"], scores["beats_mean_map"]) == (scores["interval"][0] > 0.5, False)
+    assert scores["parts"]["mouth"] == {"replaced": len(fakes), "untouched": 0, "roc_auc": None, "roc_auc_interval": None}
+    assert scores["real_photos"] == len(fakes)
+    low, high = scores["false_positive_rate_interval"]
+    assert 0 < low < scores["false_positive_rate"] < high < 1
+
+
+def test_without_evidence_nothing_is_localized(workplace: Workplace) -> None:
+    write_rows(workplace.folder / "evidence.csv", EvidenceRecord, [])
+    found = workplace.scores()
+    assert [found[name][key] for name in OBJECTIVE_NAMES for key in ("localization", "valid_localization")] == [None] * 4
 
 
 def test_a_side_without_linked_pairs_says_so(workplace: Workplace) -> None:
@@ -288,7 +326,7 @@ def test_the_order_of_rows_changes_nothing(workplace: Workplace) -> None:
         return {file.name: file.read_bytes() for file in files}
 
     before = results()
-    for name in ("split.csv", "predictions.csv", "perturbed.csv", "faces.csv", "pairs.csv"):
+    for name in ("split.csv", "predictions.csv", "perturbed.csv", "evidence.csv", "faces.csv", "pairs.csv"):
         header, *rows = (workplace.folder / name).read_text().splitlines()
         shuffled = np.random.default_rng(1).permutation(rows)
         (workplace.folder / name).write_text("\n".join([header, *shuffled]) + "\n")
@@ -323,6 +361,7 @@ def empty(path: Path) -> None:
     ("damage", "file", "complaint"),
     [
         (without_a_row, "predictions.csv", "0149.jpg: not as in the split: run `infer` again"),
+        (without_a_row, "evidence.csv", "0149.jpg: not as in the split: run `infer` again"),
         (without_a_row, "perturbed.csv", "0149.jpg: not as in the split: run `infer` again"),
         (without_the_web, "perturbed.csv", "0060.jpg: not as in the split: run `infer` again"),
         (without_trained_faces, "faces.csv", "0000.jpg: missing: run `find_faces` again"),
