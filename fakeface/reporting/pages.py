@@ -129,13 +129,13 @@ def what_evidence_shows(scores: Scores, objective: ObjectiveName) -> str:
             "replaced parts clearly better than a map that is the same everywhere and than one that is the same in all fakes."
         )
     unbeaten = {
-        (False, False): "neither a map that is the same everywhere nor one that is the same in all fakes",
-        (False, True): "not a map that is the same everywhere",
-        (True, False): "not a map that is the same in all fakes",
+        (False, False): "a map that is the same everywhere, nor one that is the same in all fakes",
+        (False, True): "a map that is the same everywhere",
+        (True, False): "a map that is the same in all fakes",
     }[found.beats_constant_map, found.beats_mean_map]
     return (
-        f"Where the score of {label} comes from must not be read as what was edited: within a fake, its evidence clearly beats "
-        f"{unbeaten}."
+        f"Where the score of {label} comes from must not be read as what was edited: at finding the replaced parts within a fake, "
+        f"its evidence does not clearly beat {unbeaten}."
     )
 
 

@@ -1,7 +1,7 @@
 """Rows of tables and figures: both models' scores on the same images, with a name in words."""
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from fakeface.core.records import PARTS, WEB, ObjectiveName, Side
@@ -114,7 +114,11 @@ def within_photo_rows(side: Side, models: Mapping[ObjectiveName, LocalizationSco
             f"above the mean map, {side}",
             "that share less the mean map's, which gives each part its mean evidence over all these fakes",
             {
-                name: Counted(*astuple(model.over_mean_map), f"mean map {model.mean_map_accuracy or 0:.3f}")
+                name: Counted(
+                    model.over_mean_map.difference,
+                    model.over_mean_map.interval,
+                    f"mean map {model.mean_map_accuracy:.3f}" if model.mean_map_accuracy is not None else "no pairs",
+                )
                 for name, model in models.items()
             },
         ),

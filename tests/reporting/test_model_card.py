@@ -7,6 +7,8 @@ import pytest
 
 from fakeface.core.files import read_json
 from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES
+from fakeface.reporting.pages import what_evidence_shows
+from fakeface.scoring.results import read_scores
 from stages.report import card
 from tests.checkout import PROJECT
 from tests.reported import images, write_results
@@ -83,6 +85,23 @@ def test_every_table_has_rows_as_wide_as_its_head(folder: Path) -> None:
         widths = {line.count("|") for line in table.splitlines()}
         assert len(widths) == 1, table
         assert len(table.splitlines()) > 2
+    assert not re.search(r"\n{3,}", text)
+
+
+def test_where_the_score_comes_from_is_told_of_models_that_say_so(folder: Path, tmp_path: Path) -> None:
+    assert "Where the score comes from" not in card(folder / "metrics", folder / "params.yaml")
+    results = write_results(tmp_path, images(), evidence=["bce"]).root
+    text, found = card(results / "metrics", results / "params.yaml"), read_scores(results / "metrics/scores.json")
+    localization = found.bce.localization
+    assert localization is not None
+    low, high = localization.interval or (0, 0)
+    told = f"{localization.within_photo_accuracy:.3f} ({low:.3f} to {high:.3f}; {localization.pairs} pairs in"
+    assert f"has 0.5 | – | {told} {localization.fakes} fakes) |" in text
+    for name in OBJECTIVE_NAMES:
+        assert what_evidence_shows(found, name) in text
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert len(tables) == 8
+    assert all(len({line.count("|") for line in table.splitlines()}) == 1 for table in tables)
     assert not re.search(r"\n{3,}", text)
 
 

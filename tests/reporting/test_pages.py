@@ -12,6 +12,7 @@ from fakeface.reporting.pages import (
     sentence,
     standing_against_baselines,
     utc,
+    what_evidence_shows,
 )
 from fakeface.scoring.results import (
     BASELINE_LABELS,
@@ -21,7 +22,7 @@ from fakeface.scoring.results import (
     ModelScores,
     WebScores,
 )
-from tests.scored import baseline, model, scores
+from tests.scored import baseline, localization, model, scores
 
 CHANCE = baseline()
 
@@ -73,6 +74,45 @@ def test_the_best_baseline_is_named_with_its_scores() -> None:
         "As distributed, it does not beat the best baseline that sees no face: the JPEG header alone, with an accuracy of "
         "83.0 % and an AUC of 0.840."
     )
+
+
+@pytest.mark.parametrize(
+    ("beats_constant_map", "beats_mean_map", "words"),
+    [
+        (
+            True,
+            True,
+            "may be read as what was edited: within a fake, its evidence finds the replaced parts clearly better than ",
+        ),
+        (
+            True,
+            False,
+            "must not be read as what was edited: within a fake, its evidence clearly beats not a map that is the same in",
+        ),
+        (
+            False,
+            True,
+            "must not be read as what was edited: within a fake, its evidence clearly beats not a map that is the same ev",
+        ),
+        (
+            False,
+            False,
+            "must not be read as what was edited: within a fake, its evidence clearly beats neither a map that is the ",
+        ),
+    ],
+)
+def test_evidence_shows_what_was_edited_only_where_it_beats_both_maps(
+    *, beats_constant_map: bool, beats_mean_map: bool, words: str
+) -> None:
+    found = localization(beats_constant_map=beats_constant_map, beats_mean_map=beats_mean_map)
+    text = what_evidence_shows(scores(bce=model(localization=found)), "bce")
+    assert text.startswith(f"Where the score of BCE comes from {words}")
+    assert text.count(".") == 1
+
+
+def test_a_model_without_evidence_says_so() -> None:
+    expected = "The network trained with cross-entropy does not say where its score comes from."
+    assert what_evidence_shows(scores(), "ce") == expected
 
 
 def test_numbers_are_formatted() -> None:

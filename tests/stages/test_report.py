@@ -346,6 +346,35 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, command: Command, changes: d
     assert not (tmp_path / "metrics/report.html").exists()
 
 
+def test_where_the_score_comes_from_is_shown_of_models_that_say_so(reported: Reporter, sample: Results) -> None:
+    """CE's evidence lies in the replaced parts, BCE's anywhere; in some images the nose is not seen."""
+    assert "Where the score comes from" not in sample.page
+    results = reported("evidence", evidence=OBJECTIVE_NAMES)
+    text, scores = Page(results.page).text, read_scores(results.root / "metrics/scores.json")
+    published = [metrics for model, _, metrics, *_ in reported.published if results.root in model.parents]
+    for model, metrics in zip(scores.models.values(), published, strict=True):
+        for side, found in (("test", model.localization), ("valid", model.valid_localization)):
+            assert found is not None
+            assert metrics[f"{side}_localization"] == found.within_photo_accuracy
+            assert (
+                f"{score(found.within_photo_accuracy)} {bounds(found.interval)} {found.pairs} pairs in {found.fakes} fakes"
+                in text
+            )
+            assert f"{score(found.over_mean_map.difference)} {bounds(found.over_mean_map.interval)} mean map " in text
+        assert model.localization is not None
+        for part in model.localization.parts.values():
+            assert f"{score(part.roc_auc)} {bounds(part.roc_auc_interval)} {part.replaced} against {part.untouched}" in text
+        alarms = model.localization.false_positive_rate
+        assert f"{score(alarms)} {bounds(model.localization.false_positive_rate_interval)} 20 real photos" in text
+    assert "Where the score of cross-entropy comes from may be read as what was edited" in text
+    assert "Where the score of BCE comes from must not be read as what was edited" in text
+
+
+def test_one_model_alone_may_say_where_its_score_comes_from(reported: Reporter) -> None:
+    text = Page(reported("evidence of one", evidence=["ce"]).page).text
+    assert "The network trained with BCE does not say where its score comes from." in text
+
+
 def test_scores_of_another_version_are_refused(tmp_path: Path, command: Command) -> None:
     results = write_results(tmp_path, images())
     write_json(tmp_path / "metrics/scores.json", {"data": "sample", "ce": {}, "bce": {}})

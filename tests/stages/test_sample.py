@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +19,10 @@ from PIL import Image
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import sha256_of
 from fakeface.core.records import SAMPLE_MARKER
+from fakeface.faces.finder import find_landmarks
+from fakeface.faces.regions import PARTS, Region, region_map
 from fakeface.params import SampleParams
+from fakeface.synthetic.photos import to_8_bit
 from stages import sample
 from stages.sample import Paths, PhotoSpec, is_used, photo_of, photo_specs, run
 from tests.conftest import ROOT, write_params
@@ -82,6 +86,18 @@ def test_the_folder_holds_the_specified_photos(drawn_sample: Path) -> None:
 def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(drawn_sample: Path, tmp_path: Path) -> None:
     run(Paths(tmp_path / "again"), SMALL, workers=2)
     assert hashes(tmp_path / "again") == hashes(drawn_sample)
+
+
+@pytest.mark.parametrize(("bits", "region"), [("1000", Region.LEFT_EYE), ("0100", Region.RIGHT_EYE), ("0010", Region.NOSE)])
+def test_a_bit_is_the_part_that_is_found_there_in_the_photo(bits: str, region: Region) -> None:
+    """Left and right by the names are those of the faces that are found, and of the set's real photos: the photo's."""
+    spec = PhotoSpec("base.jpg", np.random.SeedSequence(7))
+    base, edited = (to_8_bit(photo_of(which, 256)) for which in (spec, replace(spec, difficulty="easy", bits=bits)))
+    landmarks = find_landmarks(Image.fromarray(base))
+    assert landmarks is not None
+    changed = np.abs(edited.astype(int) - base).mean(axis=2)
+    regions = region_map(landmarks, 256)
+    assert max(PARTS, key=lambda part: changed[regions == part].mean()) == region
 
 
 def test_another_seed_gives_other_photos() -> None:
