@@ -134,8 +134,8 @@ def what_evidence_shows(scores: Scores, objective: ObjectiveName) -> str:
         (True, False): "a map that is the same in all fakes",
     }[found.beats_constant_map, found.beats_mean_map]
     return (
-        f"Where the score of {label} comes from must not be read as what was edited: at finding the replaced parts within a fake, "
-        f"its evidence does not clearly beat {unbeaten}."
+        f"Where the score of {label} comes from must not be read as what was edited: at finding the replaced parts within a "
+        f"fake, its evidence does not clearly beat {unbeaten}."
     )
 
 
