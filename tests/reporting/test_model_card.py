@@ -96,7 +96,7 @@ def test_where_the_score_comes_from_is_told_of_models_that_say_so(folder: Path, 
     assert localization is not None
     low, high = localization.interval or (0, 0)
     told = f"{localization.within_photo_accuracy:.3f} ({low:.3f} to {high:.3f}; {localization.pairs} pairs in"
-    assert f"has 0.5 | – | {told} {localization.fakes} fakes) |" in text
+    assert f"| within a photo, test | – | {told} {localization.fakes} fakes) |" in text
     for name in OBJECTIVE_NAMES:
         assert what_evidence_shows(found, name) in text
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
