@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from zlib import crc32
 
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.checkout import checkout_root
@@ -29,7 +30,7 @@ from fakeface.training.packed import PackedSide, load_side
 from fakeface.training.recipe import Recipe
 
 LOGGED_SECTIONS = ("split", "pack", "augment", "model", "train")
-DECISIVE_CODE = ("stages/train.py", "fakeface/core", "fakeface/training")
+DECISIVE_CODE = ("stages/train.py", "fakeface/core", "fakeface/faces", "fakeface/training")
 """The code that decides what is trained: another checkpoint than that of the same code is not resumed from."""
 
 
@@ -68,8 +69,8 @@ def training_fingerprint(recipe: Recipe, device: Device, paths: Paths, train: Pa
         device_tags(device),
         paths.split,
         paths.stats,
+        [[array.shape, crc32(array)] for array in (train.regions, train.laundered, valid.images, valid.regions)],
         train.images.shape,
-        valid.images.shape,
         *([weights] if weights.is_file() else []),
         *code_files(Path(__file__).parents[1]),
     )

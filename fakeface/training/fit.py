@@ -123,7 +123,7 @@ def fit(
         if averaged:
             state["averaged"] = averaged.state_dict()
         checkpoints.save(state | {"epochs": list(map(asdict, epochs))}, number, best.epoch)
-        log.log_epoch(epoch, is_best=epoch == best)
+        log.log_epoch(epoch, is_best=epoch == best and averaged is None)
 
     network.load_state_dict(averaged.module.state_dict() if averaged else best_weights)
     return FitResult(network, predict(network, valid_set, recipe, device), epochs, best_epoch(epochs, recipe.train), run_record)
