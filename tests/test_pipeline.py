@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from fakeface.core.files import read_json, read_rows
-from fakeface.core.records import EpochRecord, PredictionRecord
+from fakeface.core.records import PARTS, EpochRecord, EvidenceRecord, PredictionRecord
 from tests.architecture import STAGES
 from tests.checkout import PROJECT, Checkout, copy_of, new_checkout
 from tests.test_readme import COMMANDS, README
@@ -58,6 +58,9 @@ def test_repro_leaves_models_scores_predictions_and_figures(done: Checkout) -> N
     assert headline["pairs_across_sides"] == 0
     predictions = read_rows(done.root / "data/predictions.csv", PredictionRecord)
     assert Counter(row.side for row in predictions) == {"train": 37, "valid": 11, "test": 18}
+    evidence = read_rows(done.root / "data/evidence.csv", EvidenceRecord)
+    assert Counter(row.objective for row in evidence) == {"ce": 29, "bce": 29}
+    assert found["ce"]["localization"]["parts"].keys() == set(PARTS)
     test = [row for row in predictions if row.side == "test"]
     right = sum((row.ce_p_fake >= 0.5) == bool(row.label) for row in test)
     assert found["ce"]["test"]["accuracy"] == pytest.approx(right / 18)
