@@ -69,7 +69,7 @@ def training_fingerprint(recipe: Recipe, device: Device, paths: Paths, train: Pa
         device_tags(device),
         paths.split,
         paths.stats,
-        [[array.shape, crc32(array)] for array in (train.regions, train.laundered, valid.images, valid.regions)],
+        [[array.shape, crc32(array.data)] for array in (train.regions, train.laundered, valid.images, valid.regions)],
         train.images.shape,
         *([weights] if weights.is_file() else []),
         *code_files(Path(__file__).parents[1]),

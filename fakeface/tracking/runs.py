@@ -141,26 +141,32 @@ def _complete(store: Store, run_id: str, run_record: RunRecord, model_folder: Pa
 
 
 def _log_model(store: Store, run_id: str, folder: Path) -> None:
-    """The exported network as an MLflow model, without pickle: uint8 images in, p_fake and logits out."""
+    """The exported network as an MLflow model, without pickle: uint8 images, maybe regions, in; p_fake, logits, ... out."""
     import numpy as np
     import onnx
 
     mlflow = store.mlflow
-    px = read_json(folder / CARD_FILE)["image_px"]
-    schema, tensor = mlflow.types.Schema, mlflow.types.TensorSpec
-    signature = mlflow.models.ModelSignature(
-        schema([tensor(np.dtype(np.uint8), (-1, px, px, 3), "images")]),
-        schema([tensor(np.dtype(np.float32), (-1,), "p_fake"), tensor(np.dtype(np.float32), (-1, 2), "logits")]),
-    )
+    network = onnx.load(folder / NETWORK_FILE)
+
+    def schema(tensors: Any) -> Any:
+        specs = []
+        for tensor in tensors:
+            kind = tensor.type.tensor_type
+            shape = tuple(side.dim_value or -1 for side in kind.shape.dim)  # -1 for any number of images
+            specs.append(mlflow.types.TensorSpec(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type), shape, tensor.name))
+        return mlflow.types.Schema(specs)
+
+    signature = mlflow.models.ModelSignature(schema(network.graph.input), schema(network.graph.output))
+    example = {spec.name: np.zeros(tuple(abs(side) for side in spec.shape), spec.type) for spec in signature.inputs}
     active = mlflow.active_run()
     if active is None:
         mlflow.start_run(run_id=run_id)
     try:
         mlflow.onnx.log_model(
-            onnx.load(folder / NETWORK_FILE),
+            network,
             name="model",
             signature=signature,
-            input_example={"images": np.zeros((1, px, px, 3), np.uint8)},
+            input_example=example,
             pip_requirements=MODEL_REQUIREMENTS,
             onnx_execution_providers=["CPUExecutionProvider"],
         )
