@@ -18,7 +18,9 @@ import pytest
 
 from fakeface.core.files import read_json, read_rows
 from fakeface.core.records import PredictionRecord
-from fakeface.photos.images import fit, read_image
+from fakeface.faces.crops import crop
+from fakeface.faces.finder import find_landmarks
+from fakeface.photos.images import read_image
 from tests.architecture import STAGES
 from tests.checkout import TINY, Checkout, environment, new_checkout, runs_at
 
@@ -144,8 +146,10 @@ def test_the_logged_model_loads_without_pickle_and_scores_the_same(trained: Chec
     assert model.metadata.signature is not None
     assert model.metadata.saved_input_example_info is not None
     predictions = [row for row in read_rows(trained.root / "data/predictions.csv", PredictionRecord) if row.side == "test"]
-    images = np.stack([fit(read_image(trained.root / "data/sample" / row.path), 32) for row in predictions])
-    assert model.predict({"images": images})["p_fake"] == pytest.approx([row.ce_p_fake for row in predictions], abs=1e-5)
+    photos = [read_image(trained.root / "data/sample" / row.path) for row in predictions]
+    images, regions = map(np.stack, zip(*(crop(photo, find_landmarks(photo), "face", 32) for photo in photos), strict=True))
+    p_fake = model.predict({"images": images, "regions": regions})["p_fake"]
+    assert p_fake == pytest.approx([row.ce_p_fake for row in predictions], abs=1e-5)
     folder = Path(trained.root, "mlruns/models", model_id, "artifacts")
     assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pth", ".pt")]
 
