@@ -41,7 +41,8 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Options:
     """Twenty tiny photos, and parameters of a network that takes them."""
     folder = tmp_path_factory.mktemp("bench")
     write_photos(folder / "photos", {"real": 12, "fake": 12})
-    write_params(folder / "tiny.yaml", ROOT / "params.yaml", TINY)
+    plain = {"pack": TINY["pack"] | {"framing": "centre", "laundered": 0}, "model": TINY["model"] | {"pooling": "image"}}
+    write_params(folder / "tiny.yaml", ROOT / "params.yaml", TINY | plain)
     return Options(folder, 20, 1, folder / "photos", folder / "tiny.yaml", sizes=[6, 12], relate_sizes=[6], drawn_photos=4)
 
 

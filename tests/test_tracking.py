@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from fakeface.core.files import read_json, read_rows
+from fakeface.core.params import read_yaml
 from fakeface.core.records import PredictionRecord
 from fakeface.faces.crops import crop
 from fakeface.faces.finder import find_landmarks
@@ -218,11 +220,14 @@ def test_two_first_runs_at_once_share_a_store_that_does_not_exist(packed: Checko
 
 
 def test_a_full_disk_ends_a_training_in_one_line_with_nothing_half_written(packed: Checkout) -> None:
-    """A limit on the size of a file stands in for the disk: the same place, in the middle of the checkpoint."""
+    """A limit on the size of a file stands in for the disk: the same place, in the middle of a plain network's checkpoint."""
+    params = read_yaml(packed.root / "params.yaml")
+    params["model"]["pooling"] = "image"
+    (packed.root / "plain.yaml").write_text(yaml.safe_dump(params))
     shell = (
         "ulimit -f 2000; exec "
         + " ".join(train_command()[:-6])
-        + " --model models/full --metrics metrics/full --history metrics/f"
+        + " --model models/full --metrics metrics/full --history metrics/f --params plain.yaml"
     )
     done = packed.run("bash", "-c", shell, check=False, MLFLOW_TRACKING_URI=f"sqlite:///{packed.root / 'full.db'}")
     assert done.returncode == 1
