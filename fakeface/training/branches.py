@@ -22,11 +22,6 @@ def forward(network: nn.Module, inputs: Tensor, device: Device) -> list[Tensor]:
     return [output.float() for output in outputs]
 
 
-def total_logits(outputs: Sequence[Tensor]) -> Tensor:
-    """Logits (N, 2), the sum over the branches' outputs (N, 2 or more)."""
-    return torch.stack([*outputs]).sum(dim=0)[:, :CLASSES]
-
-
 def training_loss(outputs: Sequence[Tensor], batch: Batch, recipe: Recipe) -> Tensor:
     """The objective's loss of the summed outputs, where there are branches with a share of each one's own."""
     if len(outputs) == 1:

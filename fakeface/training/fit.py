@@ -25,7 +25,7 @@ from fakeface.training.batches import (
     train_batches,
     valid_batches,
 )
-from fakeface.training.branches import forward, total_logits, training_loss
+from fakeface.training.branches import forward, training_loss
 from fakeface.training.calibration import HALF
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.devices import Device, Stopwatch
@@ -34,6 +34,7 @@ from fakeface.training.network import copy_weights, new_classifier
 from fakeface.training.optimization import average_of, current_learning_rate, learning_rate, new_optimizer, set_learning_rate
 from fakeface.training.packed import PackedSide
 from fakeface.training.recipe import Recipe
+from fakeface.training.region_network import total_logits
 from fakeface.training.rehearsal import rehearse
 
 

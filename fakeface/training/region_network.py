@@ -153,7 +153,7 @@ class RegionNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (N, 2)."""
-        return _logits(self.branches(inputs))
+        return total_logits(self.branches(inputs))
 
     def branches(self, inputs: Tensor) -> list[Tensor]:
         """What each branch makes of the images, (N, OUTPUTS) each."""
@@ -175,7 +175,7 @@ class RegionNetwork(nn.Module):
             evidence = branch.evidence(features, masks, margin).unsqueeze(1)
             repeats = masks.shape[-1] // STRIDES[0] // evidence.shape[-1]
             maps.append(F.interpolate(evidence, scale_factor=float(repeats), mode="nearest")[:, 0] / repeats**2)
-        return _logits(outputs), torch.stack(maps).sum(dim=0)
+        return total_logits(outputs), torch.stack(maps).sum(dim=0)
 
     def _look(self, inputs: Tensor) -> list[tuple[Branch, Tensor]]:
         """Each branch with what it judges, float32 (N, C, h, w)."""
@@ -185,8 +185,9 @@ class RegionNetwork(nn.Module):
         return [(cast(Branch, branch), values.float()) for branch, values in zip(self.judges, judged, strict=False)]
 
 
-def _logits(branches: list[Tensor]) -> Tensor:
-    return torch.stack(branches).sum(dim=0)[:, :CLASSES]
+def total_logits(branches: Sequence[Tensor]) -> Tensor:
+    """Logits (N, 2), the sum over the branches' outputs (N, 2 or more)."""
+    return torch.stack([*branches]).sum(dim=0)[:, :CLASSES]
 
 
 def new_region_network(network: nn.Module, arch: str, *, statistics: bool) -> RegionNetwork:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from fakeface.faces.regions import Region
 from fakeface.params import AugmentParams
 from fakeface.training.augmentation import augment, crop_flip_rotate, random_values
 from fakeface.training.torchvision_ops import import_torchvision
+from tests.training.tiny import AUGMENT
 
 COUNT, SIDE, CROP = 12, 40, 32
 NOTHING: dict[str, Any] = {
@@ -21,16 +23,7 @@ NOTHING: dict[str, Any] = {
     "hue": 0.0,
     "laundered": 0.0,
 }
-NOTEBOOK = AugmentParams(
-    crop_px=CROP,
-    horizontal_flip=0.5,
-    rotation_degrees=10,
-    brightness=0.2,
-    contrast=0.2,
-    saturation=0.2,
-    hue=0.1,
-    laundered=0.0,
-)
+NOTEBOOK = replace(AUGMENT, crop_px=CROP)
 COLOURS = ("brightness", "contrast", "saturation", "hue")
 Values = dict[str, Tensor]
 
