@@ -13,6 +13,7 @@ from fakeface.core.cores import available_cores
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
 from fakeface.core.records import FRAMINGS, OBJECTIVE_NAMES, Framing
+from fakeface.faces.cooccurrences import SIZE, cooccurrences
 from fakeface.faces.crops import Crop, crop
 from fakeface.faces.finder import find_landmarks
 from fakeface.faces.regions import evidence_by_part
@@ -34,7 +35,8 @@ class Scores(NamedTuple):
 class Detector:
     """One objective's network, `image_px` the side of its square images, `is_sample` whether it learned from drawn ones.
 
-    `framing` is what of a photo its images show; `sees_regions` whether it also takes which part of a face each pixel shows.
+    `framing` is what of a photo its images show; `sees_regions` whether it also takes which part of a face each pixel shows,
+    `sees_cooccurrences` whether those of the photo's own pixels.
     `thresholds` are the p_fake from which on an image is called fake, by the goal that each was chosen for on valid.
     """
 
@@ -50,15 +52,27 @@ class Detector:
         return any(value.name == "regions" for value in self.session.get_inputs())
 
     @property
+    def sees_cooccurrences(self) -> bool:
+        return any(value.name == "cooccurrences" for value in self.session.get_inputs())
+
+    @property
     def gives_evidence(self) -> bool:
         return any(value.name == "evidence" for value in self.session.get_outputs())
 
-    def scores(self, images: NDArray[np.uint8], regions: NDArray[np.uint8] | None = None) -> Scores:
+    def scores(
+        self,
+        images: NDArray[np.uint8],
+        regions: NDArray[np.uint8] | None = None,
+        cooccurrences: NDArray[np.float32] | None = None,
+    ) -> Scores:
         """Of uint8 images (N, image_px, image_px, 3).
 
-        `regions` uint8 (N, image_px, image_px) are needed where the network sees them, and else ignored.
+        `regions` uint8 (N, image_px, image_px) and `cooccurrences` float32 (N, SIZE) are needed where the network sees them,
+        and else ignored.
         """
-        inputs = {"images": images} | ({"regions": regions} if regions is not None and self.sees_regions else {})
+        known = {"images": images, "regions": regions, "cooccurrences": cooccurrences}
+        taken = {value.name for value in self.session.get_inputs()}
+        inputs = {name: values for name, values in known.items() if name in taken and values is not None}
         outputs = Scores._fields if self.gives_evidence else Scores._fields[:2]
         batches = [
             self.session.run(
@@ -94,7 +108,8 @@ def score_image(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[s
 
 def score_crop(crop: Crop, detector: Detector) -> Score:
     """Of what the detector sees of one photo."""
-    p_fake, logits, evidence = detector.scores(*(values[np.newaxis] for values in crop))
+    values = None if crop.cooccurrences is None else crop.cooccurrences[np.newaxis]
+    p_fake, logits, evidence = detector.scores(crop.pixels[np.newaxis], crop.regions[np.newaxis], values)
     if evidence is None:
         return Score(float(p_fake[0]), logits[0], None, None)
     return Score(float(p_fake[0]), logits[0], evidence[0], evidence_by_part(evidence[0], crop.regions))
@@ -102,10 +117,13 @@ def score_crop(crop: Crop, detector: Detector) -> Score:
 
 def crop_photo(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, Crop]:
     """What each detector sees of an RGB image, as `pack` cropped it for training; faces are found once, if any needs them."""
-    needs_face = any(detector.framing == "face" or detector.sees_regions for detector in detectors.values())
+    needs_face = any(
+        detector.framing == "face" or detector.sees_regions or detector.sees_cooccurrences for detector in detectors.values()
+    )
     landmarks = find_landmarks(image) if needs_face else None
     wanted = {(detector.framing, detector.image_px) for detector in detectors.values()}
-    crops = {(framing, px): crop(image, landmarks, framing, px) for framing, px in wanted}
+    values = cooccurrences(image, landmarks) if any(detector.sees_cooccurrences for detector in detectors.values()) else None
+    crops = {(framing, px): crop(image, landmarks, framing, px)._replace(cooccurrences=values) for framing, px in wanted}
     return {name: crops[detector.framing, detector.image_px] for name, detector in detectors.items()}
 
 
@@ -165,10 +183,11 @@ def check_card(card: Any, path: Path) -> None:
 
 
 def check_network(session: Any, image_px: int, path: Path) -> None:
-    """Raises FakefaceError where a network does not give p_fake and logits of images, and maybe regions, of that size."""
+    """Raises FakefaceError where a network does not give p_fake and logits of images of that size, and maybe more."""
     inputs = {value.name: value.shape[1:] for value in session.get_inputs()}
     outputs = {value.name for value in session.get_outputs()}
-    images = {"images": [image_px, image_px, 3]}
-    if inputs not in (images, images | {"regions": [image_px, image_px]}) or not outputs >= {"p_fake", "logits"}:
+    known = {"images": [image_px, image_px, 3], "regions": [image_px, image_px], "cooccurrences": [SIZE]}
+    is_known = "images" in inputs and all(known.get(name) == shape for name, shape in inputs.items())
+    if not is_known or not outputs >= {"p_fake", "logits"}:
         found = f"{', '.join(sorted(outputs))} of {', '.join(f'{name} {shape}' for name, shape in inputs.items())}"
         raise FakefaceError(f"{path}: {found}: expected p_fake and logits of images [{image_px}, {image_px}, 3]")

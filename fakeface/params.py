@@ -132,14 +132,14 @@ class ModelParams:
     """Section `model`: `arch` is one of ARCHITECTURES, `weights` imagenet, random or a file.
 
     `pooling` is over the whole image, as the architecture has it, or over each region of a face. Only with the latter, `parts`
-    is the weight of the loss for telling which were replaced, and `statistics` of noise and edges are judged as well.
+    is the weight of the loss for telling which were replaced, and `cooccurrences` of residuals are judged as well.
     """
 
     arch: str
     weights: str
     pooling: Literal["image", "regions"]
     parts: float = Field(ge=0, allow_inf_nan=False)
-    statistics: bool
+    cooccurrences: bool
 
     @field_validator("arch")
     @classmethod

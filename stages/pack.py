@@ -4,7 +4,9 @@ reads   SPLIT, the side of each photo; FACES, its largest face; the photos in da
 does    cuts out the face, aligned, or the centre square, on all cores; train images once more in copies as the web leaves them
 writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT, as are those of all arrays;
         PACKED/{train,valid}_regions.npy: uint8 (N, px, px), which part of a face each pixel shows;
-        PACKED/train_laundered.npy: uint8 (N, copies, px, px, 3); `infer` decodes the photos itself
+        PACKED/train_laundered.npy: uint8 (N, copies, px, px, 3);
+        PACKED/{train,valid}_cooccurrences.npy: float32 (N, 1 + copies, SIZE), of the photo's own pixels and of each copy's;
+        `infer` decodes the photos itself
 """
 
 from collections import Counter
@@ -24,6 +26,7 @@ from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import each_row
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.records import FaceRecord, Framing, Side, SplitRecord
+from fakeface.faces.cooccurrences import SIZE, Values, cooccurrences
 from fakeface.faces.crops import crop, scale_landmarks
 from fakeface.faces.finder import Points
 from fakeface.faces.regions import RegionMap
@@ -62,11 +65,12 @@ class Photo(NamedTuple):
 
 
 class PackedPhoto(NamedTuple):
-    """`pixels` (P, P, 3), `regions` (P, P), `laundered` (copies, P, P, 3)."""
+    """`pixels` (P, P, 3), `regions` (P, P), `laundered` (copies, P, P, 3), `cooccurrences` (1 + copies, SIZE)."""
 
     pixels: Pixels
     regions: RegionMap
     laundered: Pixels
+    cooccurrences: Values
 
 
 def formats_of(params: PackParams) -> dict[Side, Format]:
@@ -93,13 +97,15 @@ def photos_of(side: Side, split: Path, faces: Path) -> Iterator[Photo]:
 def pack_photo(photo: Photo, root: Path, form: Format) -> PackedPhoto:
     """Raises ImageError, also where the file has changed since it was indexed."""
     image = read_indexed(root / photo.record.path, photo.record.sha256)
-    pixels, regions = crop(image, photo.landmarks, form.framing, form.px, form.margin_px)
+    pixels, regions, _ = crop(image, photo.landmarks, form.framing, form.px, form.margin_px)
     laundered = np.empty((form.copies, *pixels.shape), np.uint8)
+    values = [cooccurrences(image, photo.landmarks)]
     for number in range(form.copies):
         copy = launder(image, np.random.default_rng([int(photo.record.sha256, 16), number]))
         landmarks = scale_landmarks(photo.landmarks, image.size, copy.size)
         laundered[number] = crop(copy, landmarks, form.framing, form.px, form.margin_px).pixels
-    return PackedPhoto(pixels, regions, laundered)
+        values.append(cooccurrences(copy, landmarks))
+    return PackedPhoto(pixels, regions, laundered, np.stack(values))
 
 
 def write_side(packed: Path, side: Side, photos: Iterator[PackedPhoto], count: int, form: Format) -> None:
@@ -108,6 +114,8 @@ def write_side(packed: Path, side: Side, photos: Iterator[PackedPhoto], count: i
     with ExitStack() as stack:
         write_pixels = stack.enter_context(writing_array(packed / f"{side}.npy", np.uint8, (*shape, 3)))
         write_regions = stack.enter_context(writing_array(packed / f"{side}_regions.npy", np.uint8, shape))
+        values_shape = (count, 1 + form.copies, SIZE)
+        write_values = stack.enter_context(writing_array(packed / f"{side}_cooccurrences.npy", np.float32, values_shape))
         write_laundered = None
         if side == "train":
             path = packed / f"{side}_laundered.npy"
@@ -115,6 +123,7 @@ def write_side(packed: Path, side: Side, photos: Iterator[PackedPhoto], count: i
         for photo in photos:
             write_pixels(photo.pixels)
             write_regions(photo.regions)
+            write_values(photo.cooccurrences)
             if write_laundered is not None:
                 write_laundered(photo.laundered)
 

@@ -64,12 +64,13 @@ def code_files(root: Path) -> Iterator[Path]:
 
 def training_fingerprint(recipe: Recipe, device: Device, paths: Paths, train: PackedSide, valid: PackedSide) -> str:
     weights = Path(recipe.model.weights)
+    decisive = (train.regions, train.laundered, train.cooccurrences, valid.images, valid.regions, valid.cooccurrences)
     return fingerprint(
         recipe.as_json(),
         device_tags(device),
         paths.split,
         paths.stats,
-        [[array.shape, crc32(array.data)] for array in (train.regions, train.laundered, valid.images, valid.regions)],
+        [[array.shape, crc32(array.data)] for array in decisive],
         train.images.shape,
         *([weights] if weights.is_file() else []),
         *code_files(Path(__file__).parents[1]),

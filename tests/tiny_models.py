@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from fakeface.core.files import write_json
 from fakeface.core.records import OBJECTIVE_NAMES, Framing, ObjectiveName
 from fakeface.detector import CARD_FILE, NETWORK_FILE
+from fakeface.faces.cooccurrences import SIZE
 from fakeface.faces.regions import Region
-from fakeface.training.export import ExportedClassifier, export_onnx
+from fakeface.training.export import INPUTS, ExportedClassifier, export_onnx
 from fakeface.training.losses import OBJECTIVES
 
 IMAGE_PX = 32
@@ -23,13 +24,15 @@ def write_model(
     *,
     framing: Framing = "centre",
     sees_regions: bool = False,
+    sees_cooccurrences: bool = False,
     gives_evidence: bool = False,
     is_sample: bool = False,
 ) -> ExportedClassifier:
     """Leave a random network for images of 32 px in `folder`, and return it; each objective has a network of its own.
 
-    One that sees regions adds the share of REST among them to logit 1, which the network returned knows nothing of. One that
-    gives evidence sees regions too; its evidence is the mean red of each place, from 0 to 1.
+    One that sees regions adds the share of REST among them to logit 1, which the network returned knows nothing of, and the
+    mean of co-occurrences if it sees those. One that gives evidence sees regions too; its evidence is the mean red of each
+    place, from 0 to 1.
     """
     torch.manual_seed(OBJECTIVE_NAMES.index(objective))
     network = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 4 * 4, 2))
@@ -37,7 +40,9 @@ def write_model(
     folder.mkdir(parents=True)
     export_onnx(classifier, IMAGE_PX, folder / NETWORK_FILE)
     if sees_regions or gives_evidence:
-        export_with_regions(classifier, folder / NETWORK_FILE, gives_evidence=gives_evidence)
+        export_with_regions(
+            classifier, folder / NETWORK_FILE, sees_cooccurrences=sees_cooccurrences, gives_evidence=gives_evidence
+        )
     card = {"objective": objective, "image_px": IMAGE_PX, "framing": framing, "is_sample": is_sample, "thresholds": THRESHOLDS}
     write_json(folder / CARD_FILE, card)
     return classifier
@@ -51,9 +56,11 @@ class WithRegions(nn.Module):
         self.classifier = classifier
         self.gives_evidence = gives_evidence
 
-    def forward(self, images: Tensor, regions: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor, regions: Tensor, cooccurrences: Tensor | None = None) -> tuple[Tensor, ...]:
         _, logits = self.classifier(images)
         share = (regions.to(torch.int32) == int(Region.REST)).to(torch.float32).mean(dim=(1, 2))
+        if cooccurrences is not None:
+            share = share + cooccurrences.mean(dim=1)
         logits = logits + torch.stack([torch.zeros_like(share), share], dim=1)
         outputs = self.classifier.objective.p_fake(logits), logits
         if not self.gives_evidence:
@@ -62,9 +69,12 @@ class WithRegions(nn.Module):
         return *outputs, nn.functional.avg_pool2d(red.unsqueeze(1), 8)[:, 0]
 
 
-def export_with_regions(classifier: ExportedClassifier, path: Path, *, gives_evidence: bool) -> None:
-    inputs, outputs = ["images", "regions"], ["p_fake", "logits", *(["evidence"] if gives_evidence else [])]
+def export_with_regions(classifier: ExportedClassifier, path: Path, *, sees_cooccurrences: bool, gives_evidence: bool) -> None:
+    inputs = list(INPUTS if sees_cooccurrences else INPUTS[:2])
+    outputs = ["p_fake", "logits", *(["evidence"] if gives_evidence else [])]
     examples = [torch.zeros((2, IMAGE_PX, IMAGE_PX, *rest), dtype=torch.uint8) for rest in ((3,), ())]
+    if sees_cooccurrences:
+        examples.append(torch.zeros((2, SIZE)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in `export_onnx`
         torch.onnx.export(

@@ -15,10 +15,14 @@ from fakeface.photos.images import fit
 
 
 class Crop(NamedTuple):
-    """`pixels` uint8 (P, P, 3), `regions` uint8 (P, P): a Region per pixel."""
+    """`pixels` uint8 (P, P, 3), `regions` uint8 (P, P): a Region per pixel.
+
+    `cooccurrences` float32 (SIZE,) are of the photo's own pixels, where they are wanted.
+    """
 
     pixels: NDArray[np.uint8]
     regions: RegionMap
+    cooccurrences: NDArray[np.float32] | None = None
 
 
 def crop(image: Image.Image, landmarks: Points | None, framing: Framing, px: int, margin_px: int = 0) -> Crop:

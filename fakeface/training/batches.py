@@ -18,11 +18,15 @@ CACHED_IMAGES = 8
 
 
 class SideTensors(NamedTuple):
-    """One side's images uint8 (N, P, P, 3), regions (N, P, P), laundered copies (N, K, P, P, 3), labels (N,), parts (N, 4)."""
+    """One side's images uint8 (N, P, P, 3), regions (N, P, P), laundered copies (N, K, P, P, 3), labels (N,), parts (N, 4).
+
+    `cooccurrences` (N, 1 + K, SIZE) are those of the photos and of the copies.
+    """
 
     images: Tensor
     regions: Tensor
     laundered: Tensor
+    cooccurrences: Tensor
     labels: Tensor
     parts: Tensor
 
@@ -33,14 +37,20 @@ class SideTensors(NamedTuple):
             images[chosen] = self.laundered[rows[chosen], copies[chosen]]
         return torch.cat([images, self.regions[rows].unsqueeze(-1)], dim=-1)
 
+    def cooccurrences_of(self, rows: Tensor, copies: Tensor | None = None) -> Tensor:
+        """(n, SIZE) of the same images as `rows`."""
+        return self.cooccurrences[rows, torch.zeros_like(rows) if copies is None else copies + 1]
+
 
 class Batch(NamedTuple):
     """Network inputs (N, 4, H, W), normalised colours and the Region of each pixel, with labels (N,) and parts (N, 4).
 
-    A part is 1 where it comes from another photo, 0 where it does not, NaN where that is not known.
+    `cooccurrences` (N, SIZE) are of the photos' own pixels, not augmented. A part is 1 where it comes from another photo, 0
+    where it does not, NaN where that is not known.
     """
 
     inputs: Tensor
+    cooccurrences: Tensor
     labels: Tensor
     parts: Tensor
 
@@ -49,12 +59,12 @@ def to_tensors(side: PackedSide, device: Device) -> SideTensors:
     """Labels on the device; pixels on a GPU if they take at most half of its free memory, else mapped on the CPU."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # and nothing writes to it
-        arrays = [torch.from_numpy(array) for array in (side.images, side.regions, side.laundered)]
+        arrays = [torch.from_numpy(array) for array in (side.images, side.regions, side.laundered, side.cooccurrences)]
     if device.is_cuda and sum(array.nbytes for array in arrays) <= torch.cuda.mem_get_info(device.torch_device)[0] // 2:
         arrays = [array.to(device.torch_device) for array in arrays]
     labels, parts = (torch.from_numpy(values).to(device.torch_device) for values in (side.labels, side.parts))
-    images, regions, laundered = arrays
-    return SideTensors(images, regions, laundered, labels, parts)
+    images, regions, laundered, cooccurrences = arrays
+    return SideTensors(images, regions, laundered, cooccurrences, labels, parts)
 
 
 def batch_sizes(count: int, batch_size: int) -> list[int]:
@@ -74,7 +84,10 @@ def train_batches(train: SideTensors, recipe: Recipe, device: Device, generator:
     first = 0
     for rows in torch.split(order, batch_sizes(len(order), recipe.train.batch_size)):
         colour_order = torch.randperm(4, generator=generator).tolist()
-        images = train.rows(rows, copies if copies is None else copies[first : first + len(rows)]).to(device.torch_device)
+        chosen = None if copies is None else copies[first : first + len(rows)]
+        images, cooccurrences = (
+            values.to(device.torch_device) for values in (train.rows(rows, chosen), train.cooccurrences_of(rows, chosen))
+        )
         values = {name: values[first : first + len(rows)] for name, values in epoch_values.items()}
         parts = []
         for part in chunks(len(rows), device):
@@ -82,7 +95,8 @@ def train_batches(train: SideTensors, recipe: Recipe, device: Device, generator:
             planes = augment(images[part], own_values, recipe.augment, colour_order)
             parts.append(to_network_format(normalize(planes, recipe), recipe, device))
         same_rows = rows.to(train.labels.device)
-        yield Batch(torch.cat(parts), train.labels[same_rows], swap_eye_parts(train.parts[same_rows], values["flip"]))
+        replaced = swap_eye_parts(train.parts[same_rows], values["flip"])
+        yield Batch(torch.cat(parts), cooccurrences, train.labels[same_rows], replaced)
         first += len(rows)
 
 
@@ -105,19 +119,20 @@ def swap_eye_parts(parts: Tensor, flipped: Tensor) -> Tensor:
 
 def valid_batches(valid: SideTensors, recipe: Recipe, device: Device) -> Iterator[Batch]:
     """Batches of side eval_px, in order."""
-    for images, rows in eval_batches(valid, device):
+    for images, cooccurrences, rows in eval_batches(valid, device):
         parts = [
             to_network_format(normalize(to_planes(images[part]), recipe), recipe, device)
             for part in chunks(len(images), device)
         ]
-        yield Batch(torch.cat(parts), valid.labels[rows], valid.parts[rows])
+        yield Batch(torch.cat(parts), cooccurrences, valid.labels[rows], valid.parts[rows])
 
 
-def eval_batches(side: SideTensors, device: Device) -> Iterator[tuple[Tensor, slice]]:
-    """Packed images with regions (N, P, P, 4), in order, on the device, and which rows they are."""
+def eval_batches(side: SideTensors, device: Device) -> Iterator[tuple[Tensor, Tensor, slice]]:
+    """Packed images with regions (N, P, P, 4), co-occurrences (N, SIZE), in order, on the device, and which rows they are."""
     for first in range(0, len(side.labels), EVAL_BATCH_SIZE):
         rows = torch.arange(first, min(first + EVAL_BATCH_SIZE, len(side.labels)), device=side.images.device)
-        yield side.rows(rows).to(device.torch_device), slice(first, first + len(rows))
+        images, cooccurrences = (values.to(device.torch_device) for values in (side.rows(rows), side.cooccurrences_of(rows)))
+        yield images, cooccurrences, slice(first, first + len(rows))
 
 
 def normalize(planes: Tensor, recipe: Recipe) -> Tensor:
@@ -141,7 +156,7 @@ def network_planes(planes: Tensor, recipe: Recipe) -> Tensor:
 def to_network_format(inputs: Tensor, recipe: Recipe, device: Device) -> Tensor:
     """The planes that the network takes, in the precision of the forward pass and the memory layout of the network."""
     inputs = network_planes(inputs, recipe)
-    bf16 = device.bf16 and recipe.model.pooling == "image"  # statistics of noise need more, and the backbone casts its own
+    bf16 = device.bf16 and recipe.model.pooling == "image"  # the backbone casts its own
     return inputs.to(torch.bfloat16 if bf16 else torch.float32, memory_format=recipe.memory_format)
 
 

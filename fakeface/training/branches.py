@@ -15,11 +15,20 @@ BRANCH_WEIGHT = 0.3
 """Of the mean loss of the branches, each on its own, beside that of their sum: each must learn to tell fakes alone."""
 
 
-def forward(network: nn.Module, inputs: Tensor, device: Device) -> list[Tensor]:
+def forward(network: nn.Module, batch: Batch, device: Device) -> list[Tensor]:
     """What each branch makes of the images, logits (N, 2) first, in float32 whatever the precision of the forward pass."""
     with device.autocast():
-        outputs = network.branches(inputs) if isinstance(network, RegionNetwork) else [network(inputs)]
+        if isinstance(network, RegionNetwork):
+            outputs = network.branches(batch.inputs, batch.cooccurrences)
+        else:
+            outputs = [network(batch.inputs)]
     return [output.float() for output in outputs]
+
+
+def logits_of(network: nn.Module, inputs: Tensor, cooccurrences: Tensor) -> Tensor:
+    """(N, 2), of inputs as the network takes them, and co-occurrences, which a plain one does not see."""
+    logits: Tensor = network(inputs, cooccurrences) if isinstance(network, RegionNetwork) else network(inputs)
+    return logits
 
 
 def training_loss(outputs: Sequence[Tensor], batch: Batch, recipe: Recipe) -> Tensor:

@@ -1,7 +1,9 @@
 """The trained network as a file that runs without torch, with its normalisation and calibration inside."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +12,11 @@ from torch import Tensor, nn
 
 from fakeface.core.errors import FakefaceError
 from fakeface.detector import load_network
+from fakeface.faces.cooccurrences import SIZE
 from fakeface.training.losses import Objective
 from fakeface.training.region_network import RegionNetwork
 
+INPUTS = ("images", "regions", "cooccurrences")
 EXPORT_TOLERANCE = 1e-4
 """Of p_fake."""
 
@@ -20,8 +24,8 @@ EXPORT_TOLERANCE = 1e-4
 class ExportedClassifier(nn.Module):
     """A network with its normalisation and calibration: uint8 images (N, px, px, 3) -> p_fake (N,) and logits (N, 2).
 
-    A RegionNetwork takes regions, uint8 (N, px, px), as well, and gives evidence (N, px / 8, px / 8) as well: what each place
-    adds to the log-odds of p_fake.
+    A RegionNetwork takes regions, uint8 (N, px, px), as well, maybe co-occurrences, float32 (N, SIZE), too, and gives evidence
+    (N, px / 8, px / 8) as well: what each place adds to the log-odds of p_fake.
     The logits are divided by `temperature` before they become p_fake, but returned undivided.
     """
 
@@ -39,45 +43,55 @@ class ExportedClassifier(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         self.register_buffer("temperature", torch.tensor(temperature))
 
-    def forward(self, images: Tensor, regions: Tensor | None = None) -> tuple[Tensor, ...]:
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of what it takes."""
+        if not isinstance(self.network, RegionNetwork):
+            return INPUTS[:1]
+        return INPUTS if self.network.cooccurrences is not None else INPUTS[:2]
+
+    def forward(self, images: Tensor, regions: Tensor | None = None, cooccurrences: Tensor | None = None) -> tuple[Tensor, ...]:
         pixels = images.permute(0, 3, 1, 2).to(torch.float32) / 255
         inputs = (pixels - self.mean) / self.std
         if not isinstance(self.network, RegionNetwork) or regions is None:
             logits = self.network(inputs)
             return self.objective.p_fake(logits / self.temperature), logits
         inputs = torch.cat([inputs, regions.unsqueeze(1).to(torch.float32)], dim=1)
-        logits, evidence = self.network.explain(inputs, torch.tensor(self.objective.margin))
+        logits, evidence = self.network.explain(inputs, cooccurrences, torch.tensor(self.objective.margin))
         return self.objective.p_fake(logits / self.temperature), logits, evidence / self.temperature
 
 
 def export_onnx(classifier: ExportedClassifier, image_px: int, path: Path) -> None:
-    """Write an ONNX file with outputs `p_fake` and `logits` of any number of `images`; with `regions` also `evidence`.
+    """Write an ONNX file with outputs `p_fake` and `logits` of any number of INPUTS; with `regions` also `evidence`.
 
     This is torch's older exporter: for EfficientNet-Lite0 the newer one, `dynamo=True`, takes 6 s instead of 0.5 and gives a
     network of the same speed. A newer torch than pyproject.toml's may no longer have the older one.
     """
-    examples = [torch.zeros((2, image_px, image_px, 3), dtype=torch.uint8)]
-    if isinstance(classifier.network, RegionNetwork):
-        examples.append(torch.zeros((2, image_px, image_px), dtype=torch.uint8))
-    inputs, outputs = ["images", "regions"][: len(examples)], ["p_fake", "logits", "evidence"][: 1 + len(examples)]
+    examples = {
+        "images": torch.zeros((2, image_px, image_px, 3), dtype=torch.uint8),
+        "regions": torch.zeros((2, image_px, image_px), dtype=torch.uint8),
+        "cooccurrences": torch.zeros((2, SIZE)),
+    }
+    inputs = classifier.inputs
+    outputs = ("p_fake", "logits", "evidence")[: 1 + len(inputs)]
     torch._C._jit_onnx_log = lambda *_: None  # else a failure prints the network on 200 lines
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the newer exporter, and about constants that cannot be folded
         torch.onnx.export(
             classifier.eval().cpu(),
-            tuple(examples),
+            tuple(examples[name] for name in inputs),
             path,
             dynamo=False,
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes={name: {0: "images"} for name in inputs + outputs},
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "images"} for name in (*inputs, *outputs)},
         )
 
 
 @torch.inference_mode()
-def check_export(classifier: ExportedClassifier, images: NDArray[np.uint8], regions: NDArray[np.uint8], path: Path) -> None:
-    """Raises FakefaceError unless the exported network gives images (N, px, px, 3) the same p_fake."""
-    inputs = {"images": images} | ({"regions": regions} if isinstance(classifier.network, RegionNetwork) else {})
+def check_export(classifier: ExportedClassifier, examples: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Raises FakefaceError unless the exported network gives the same p_fake for `examples`, of which it takes its inputs."""
+    inputs = {name: examples[name] for name in classifier.inputs}
     trained, *_ = classifier(*map(torch.from_numpy, inputs.values()))
     (exported,) = load_network(path).run(["p_fake"], inputs)
     difference = float(np.abs(exported - trained.numpy()).max())

@@ -25,7 +25,7 @@ from fakeface.training.batches import (
     train_batches,
     valid_batches,
 )
-from fakeface.training.branches import forward, training_loss
+from fakeface.training.branches import forward, logits_of, training_loss
 from fakeface.training.calibration import HALF
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.devices import Device, Stopwatch
@@ -160,7 +160,7 @@ def train_epoch(
     for step, batch in enumerate(shown, (epoch - 1) * step_count):
         set_learning_rate(optimizer, learning_rate(step, params.epochs * step_count, params.lr, params.schedule))
         watch.lap("data_s")
-        outputs = forward(network, batch.inputs, device)
+        outputs = forward(network, batch, device)
         loss = training_loss(outputs, batch, recipe)
         loss_sum += loss.detach() * len(batch.labels)
         correct += count_correct(total_logits(outputs).detach(), batch.labels, recipe)
@@ -180,7 +180,7 @@ def valid_epoch(network: nn.Module, valid: SideTensors, recipe: Recipe, device: 
     loss_sum, correct = (torch.zeros((), device=device.torch_device, dtype=torch.float64) for _ in range(2))
     network.eval()
     for batch in valid_batches(valid, recipe, device):
-        outputs = forward(network, batch.inputs, device)
+        outputs = forward(network, batch, device)
         loss_sum += training_loss(outputs, batch, recipe) * len(batch.labels)
         correct += count_correct(total_logits(outputs), batch.labels, recipe)
     return loss_sum.item() / len(valid.labels), correct.item() / len(valid.labels)
@@ -190,7 +190,10 @@ def valid_epoch(network: nn.Module, valid: SideTensors, recipe: Recipe, device: 
 def predict(network: nn.Module, side: SideTensors, recipe: Recipe, device: Device) -> NDArray[np.float64]:
     """p_fake (N,) in float32, as an exported network computes it, not calibrated."""
     network.eval()
-    logits = [network(network_planes(normalize(to_planes(images), recipe), recipe)) for images, _ in eval_batches(side, device)]
+    logits = [
+        logits_of(network, network_planes(normalize(to_planes(images), recipe), recipe), cooccurrences)
+        for images, cooccurrences, _ in eval_batches(side, device)
+    ]
     return recipe.objective.p_fake(torch.cat(logits).double()).cpu().numpy()
 
 

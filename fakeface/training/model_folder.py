@@ -1,8 +1,10 @@
 """The model folder: weights, the exported network for use without torch, the model's card and the training's run record."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import save
 
 from fakeface.core.files import replacing, write_json
@@ -45,5 +47,10 @@ def write_model(folder: Path, result: FitResult, recipe: Recipe, valid: PackedSi
     }
     write_json(folder / CARD_FILE, card)
     write_json(folder / RUN_FILE, result.run_record)
-    images, regions = (np.array(array[:CHECKED_IMAGES]) for array in (valid.images, valid.regions))
-    check_export(classifier, images, regions, folder / NETWORK_FILE)
+    first = slice(CHECKED_IMAGES)
+    examples: dict[str, NDArray[Any]] = {
+        "images": np.array(valid.images[first]),
+        "regions": np.array(valid.regions[first]),
+        "cooccurrences": np.array(valid.cooccurrences[first, 0]),
+    }
+    check_export(classifier, examples, folder / NETWORK_FILE)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,13 @@ class PackedSide:
     """`images` uint8 (N, px, px, 3), memory-mapped as the others; `records` are the N rows of split.csv that they are of.
 
     `regions` uint8 (N, px, px): a Region per pixel. `laundered` uint8 (N, copies, px, px, 3): each image as the web leaves
-    it; valid has no copies.
+    it; valid has no copies. `cooccurrences` float32 (N, 1 + copies, SIZE): of the photo, and of each of the copies.
     """
 
     images: NDArray[np.uint8]
     regions: NDArray[np.uint8]
     laundered: NDArray[np.uint8]
+    cooccurrences: NDArray[np.float32]
     records: list[SplitRecord]
 
     @property
@@ -41,12 +43,12 @@ def load_side(packed: Path, split: Path, side: Side) -> PackedSide:
     """Raises FakefaceError if a file is not an array, or has another number of images than the table has rows."""
     records = [record for record in read_rows(split, SplitRecord) if record.side == side]
 
-    def load(name: str) -> NDArray[np.uint8]:
+    def load(name: str) -> NDArray[Any]:
         array = map_array(packed / name)
         if len(array) != len(records):
             raise FakefaceError(f"{packed / name}: {len(array)} images; {split} has {len(records)} of side {side}")
         return array
 
-    images, regions = load(f"{side}.npy"), load(f"{side}_regions.npy")
+    images, regions, cooccurrences = load(f"{side}.npy"), load(f"{side}_regions.npy"), load(f"{side}_cooccurrences.npy")
     laundered = load("train_laundered.npy") if side == "train" else np.zeros((len(images), 0, *images.shape[1:]), np.uint8)
-    return PackedSide(images, regions, laundered, records)
+    return PackedSide(images, regions, laundered, cooccurrences, records)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from fakeface.core.errors import ParamsError
 from fakeface.core.records import PARTS
+from fakeface.faces.cooccurrences import SIZE
 from fakeface.faces.regions import Region
 from fakeface.training.augmentation import COLOURS
-from fakeface.training.statistics import RegionStatistics
 from fakeface.training.torchvision_ops import import_torchvision
 
 POOLED_REGIONS = tuple(region for region in Region if region is not Region.OUTSIDE)
@@ -22,6 +22,9 @@ CLASSES = 2
 OUTPUTS = CLASSES + len(PARTS)
 """Real, fake, and for each part whether it was replaced."""
 DROPOUT = 0.3
+COOCCURRENCE_UNITS = 128
+COOCCURRENCE_DROPOUT = (0.2, 0.5)
+"""Of the values themselves, and of the hidden units that judge them."""
 PROBE_PX = 224
 LEAST_VARIANCE = 1e-4
 LEAST_PIXELS = 1e-6
@@ -51,49 +54,34 @@ class Standardization(nn.BatchNorm1d):
         return mean, (variance + self.eps).rsqrt()
 
 
-class Branch(nn.Module):
-    """Judges values per region, (N, width): standardised, by a linear layer -> (N, OUTPUTS)."""
+class FeatureBranch(nn.Module):
+    """Judges mean and deviation of every channel of a feature map over each region: standardised, by a linear layer.
 
-    def __init__(self, width: int) -> None:
+    A feature counts by the share of its area that lies in the region; a region that is not seen has means of 0.
+    """
+
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.width = width
-        self.standardize = Standardization(width)
+        self.width = 2 * channels * len(POOLED_REGIONS)
+        self.standardize = Standardization(self.width)
         self.dropout = nn.Dropout(DROPOUT)
-        self.head = nn.Linear(width, OUTPUTS)
+        self.head = nn.Linear(self.width, OUTPUTS)
 
     def forward(self, features: Tensor, masks: Tensor) -> Tensor:
+        """Of features (N, C, h, w), by masks (N, R, H, W) -> (N, OUTPUTS)."""
         outputs: Tensor = self.head(self.dropout(self.standardize(self.pool(features, masks))))
         return outputs
 
     def pool(self, features: Tensor, masks: Tensor) -> Tensor:
-        """Values (N, width) of features (N, C, h, w), by masks (N, R, H, W)."""
-        raise NotImplementedError
-
-    def evidence(self, features: Tensor, masks: Tensor, margin: Tensor) -> Tensor:
-        """(N, h, w): what each place adds to `margin` (2,) times the logits, in evaluation."""
-        raise NotImplementedError
-
-    def weights(self, margin: Tensor) -> tuple[Tensor, Tensor]:
-        """Of `margin` times the logits: the weight of each value before it is standardised, and the value that adds nothing."""
-        typical, scale = self.standardize.running()
-        return margin @ self.head.weight[:CLASSES] * scale, typical
-
-
-class FeatureBranch(Branch):
-    """Of mean and deviation of every channel of a feature map over each region; a region that is not seen has means of 0.
-
-    A feature counts by the share of its area that lies in the region.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(2 * channels * len(POOLED_REGIONS))
-
-    def pool(self, features: Tensor, masks: Tensor) -> Tensor:
+        """(N, width): for each region the means of all channels, then the deviations."""
         _, _, means, deviations = _pool(features, masks)
         return torch.cat([means, deviations], dim=2).reshape(-1, self.width)
 
     def evidence(self, features: Tensor, masks: Tensor, margin: Tensor) -> Tensor:
-        """A mean is a sum over places. So is a deviation, with squared distances from the mean, divided by the deviation."""
+        """(N, h, w): what each place adds to `margin` (2,) times the logits, in evaluation.
+
+        A mean is a sum over places. So is a deviation, with squared distances from the mean, divided by the deviation.
+        """
         values, shares, means, deviations = _pool(features, masks)
         weights, typical = (part.view(1, len(POOLED_REGIONS), -1) for part in self.weights(margin))
         of_means, of_deviations = weights.chunk(2, dim=2)
@@ -105,27 +93,45 @@ class FeatureBranch(Branch):
         local = of_values @ values + of_squares @ values.square() + constant
         return (shares * local).sum(dim=1).reshape(-1, *features.shape[2:])
 
+    def weights(self, margin: Tensor) -> tuple[Tensor, Tensor]:
+        """Of `margin` times the logits: the weight of each value before it is standardised, and the value that adds nothing."""
+        typical, scale = self.standardize.running()
+        return margin @ self.head.weight[:CLASSES] * scale, typical
 
-class StatisticsBranch(Branch):
-    """Of RegionStatistics of the image itself (N, 3, H, W); evidence is spread evenly over a region."""
+
+class CooccurrenceBranch(nn.Module):
+    """Judges co-occurrences (N, SIZE), standardised, by a layer of hidden units -> (N, OUTPUTS)."""
 
     def __init__(self) -> None:
-        super().__init__(RegionStatistics.width * len(POOLED_REGIONS))
-        self.statistics = RegionStatistics()
-
-    def pool(self, features: Tensor, masks: Tensor) -> Tensor:
-        values: Tensor = self.statistics(features, masks)
-        return values.reshape(-1, self.width)
-
-    def evidence(self, features: Tensor, masks: Tensor, margin: Tensor) -> Tensor:
-        """At STRIDES[0]."""
-        weights, typical = self.weights(margin)
-        per_region = (
-            (weights * (self.pool(features, masks) - typical)).view(-1, RegionStatistics.width, len(POOLED_REGIONS)).sum(dim=1)
+        super().__init__()
+        of_values, of_units = COOCCURRENCE_DROPOUT
+        self.standardize = Standardization(SIZE)
+        self.head = nn.Sequential(
+            nn.Dropout(of_values),
+            nn.Linear(SIZE, COOCCURRENCE_UNITS),
+            nn.ReLU(),
+            nn.Dropout(of_units),
+            nn.Linear(COOCCURRENCE_UNITS, OUTPUTS),
         )
-        shares = F.avg_pool2d(masks, STRIDES[0])
-        shares = shares / (shares.sum(dim=(2, 3), keepdim=True) + LEAST_PIXELS)
-        return (shares * per_region.unsqueeze(-1).unsqueeze(-1)).sum(dim=1)
+
+    def forward(self, cooccurrences: Tensor) -> Tensor:
+        outputs: Tensor = self.head(self.standardize(cooccurrences))
+        return outputs
+
+    def typical(self) -> Tensor:
+        """What it makes of the mean co-occurrences, (OUTPUTS,)."""
+        outputs: Tensor = self.head(self.standardize.running()[0].new_zeros(1, SIZE))[0]
+        return outputs
+
+    def evidence(self, outputs: Tensor, masks: Tensor, margin: Tensor) -> Tensor:
+        """(N, H / 8, W / 8): what `margin` (2,) times the outputs has more than for a typical photo, spread over the face.
+
+        Regions are judged together, so no part of it belongs to one of them.
+        """
+        more = (outputs - self.typical())[:, :CLASSES] @ margin
+        shares = F.avg_pool2d(masks, STRIDES[0]).sum(dim=1)
+        shares = shares / (shares.sum(dim=(1, 2), keepdim=True) + LEAST_PIXELS)
+        return shares * more.view(-1, 1, 1)
 
 
 def _pool(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -139,34 +145,37 @@ def _pool(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tens
 
 
 class RegionNetwork(nn.Module):
-    """A backbone up to stride 16 with a branch at each of STRIDES, and maybe one of statistics; their outputs are summed.
+    """A backbone up to stride 16 with a branch at each of STRIDES, and maybe one of co-occurrences; their outputs are summed.
 
-    Takes (N, 4, H, W): normalised colours, and the Region of each pixel.
+    Takes (N, 4, H, W), normalised colours and the Region of each pixel, and (N, SIZE), the photos' co-occurrences, which are
+    needed only where there is a branch of them.
     """
 
-    def __init__(self, backbone: nn.Module, channels: Sequence[int], *, statistics: bool) -> None:
+    def __init__(self, backbone: nn.Module, channels: Sequence[int], *, cooccurrences: bool) -> None:
         super().__init__()
         self.backbone = backbone
         self.judges = nn.ModuleList(FeatureBranch(count) for count in channels)
-        if statistics:
-            self.judges.append(StatisticsBranch())
+        self.cooccurrences = CooccurrenceBranch() if cooccurrences else None
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, cooccurrences: Tensor | None = None) -> Tensor:
         """Logits (N, 2)."""
-        return total_logits(self.branches(inputs))
+        return total_logits(self.branches(inputs, cooccurrences))
 
-    def branches(self, inputs: Tensor) -> list[Tensor]:
+    def branches(self, inputs: Tensor, cooccurrences: Tensor | None = None) -> list[Tensor]:
         """What each branch makes of the images, (N, OUTPUTS) each."""
         looks = self._look(inputs)
         with torch.autocast(inputs.device.type, enabled=False):  # means and variances of many pixels need float32
             masks = region_masks(inputs)
-            return [branch(features, masks) for branch, features in looks]
+            outputs = [branch(features, masks) for branch, features in looks]
+            if self.cooccurrences is not None and cooccurrences is not None:
+                outputs.append(self.cooccurrences(cooccurrences))
+            return outputs
 
-    def explain(self, inputs: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
+    def explain(self, inputs: Tensor, cooccurrences: Tensor | None, margin: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, 2), and (N, H / 8, W / 8): what each place adds to `margin` (2,) times the logits.
 
-        In evaluation the sum over all places is that product, less the product with the biases; a region that a face does not
-        show adds nothing.
+        In evaluation the sum over all places is that product, less the product with the biases and with what co-occurrences of
+        a typical photo add; a region that a face does not show adds nothing.
         """
         masks = region_masks(inputs)
         outputs, maps = [], []
@@ -175,14 +184,19 @@ class RegionNetwork(nn.Module):
             evidence = branch.evidence(features, masks, margin).unsqueeze(1)
             repeats = masks.shape[-1] // STRIDES[0] // evidence.shape[-1]
             maps.append(F.interpolate(evidence, scale_factor=float(repeats), mode="nearest")[:, 0] / repeats**2)
+        if self.cooccurrences is not None and cooccurrences is not None:
+            outputs.append(self.cooccurrences(cooccurrences))
+            maps.append(self.cooccurrences.evidence(outputs[-1], masks, margin))
         return total_logits(outputs), torch.stack(maps).sum(dim=0)
 
-    def _look(self, inputs: Tensor) -> list[tuple[Branch, Tensor]]:
+    def _look(self, inputs: Tensor) -> list[tuple[FeatureBranch, Tensor]]:
         """Each branch with what it judges, float32 (N, C, h, w)."""
         colours = inputs[:, :COLOURS]
         features = self.backbone(colours)
-        judged = [*(features[str(stride)] for stride in STRIDES), colours]
-        return [(cast(Branch, branch), values.float()) for branch, values in zip(self.judges, judged, strict=False)]
+        return [
+            (cast(FeatureBranch, branch), features[str(stride)].float())
+            for branch, stride in zip(self.judges, STRIDES, strict=True)
+        ]
 
 
 def total_logits(branches: Sequence[Tensor]) -> Tensor:
@@ -190,7 +204,7 @@ def total_logits(branches: Sequence[Tensor]) -> Tensor:
     return torch.stack([*branches]).sum(dim=0)[:, :CLASSES]
 
 
-def new_region_network(network: nn.Module, arch: str, *, statistics: bool) -> RegionNetwork:
+def new_region_network(network: nn.Module, arch: str, *, cooccurrences: bool) -> RegionNetwork:
     """The layers of a classifier up to stride 16, under a new head.
 
     Raises:
@@ -207,7 +221,7 @@ def new_region_network(network: nn.Module, arch: str, *, statistics: bool) -> Re
         backbone = create_feature_extractor(network, {names[stride]: str(stride) for stride in STRIDES})
     with torch.inference_mode():
         features = backbone.eval()(torch.zeros(1, 3, PROBE_PX, PROBE_PX))
-    return RegionNetwork(backbone, [features[str(stride)].shape[1] for stride in STRIDES], statistics=statistics)
+    return RegionNetwork(backbone, [features[str(stride)].shape[1] for stride in STRIDES], cooccurrences=cooccurrences)
 
 
 def _blocks_by_stride(network: nn.Module) -> dict[int, str]:

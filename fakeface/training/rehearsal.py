@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from fakeface.core.errors import ParamsError
 from fakeface.detector import NETWORK_FILE, load_network
+from fakeface.faces.cooccurrences import SIZE
 from fakeface.faces.regions import Region
 from fakeface.training.augmentation import COLOURS
 from fakeface.training.batches import to_network_format
+from fakeface.training.branches import logits_of
 from fakeface.training.devices import Device
 from fakeface.training.export import ExportedClassifier, export_onnx
 from fakeface.training.recipe import Recipe
-from fakeface.training.region_network import RegionNetwork
 
 IMAGES = 2
 LARGEST_FILE = 2**31 - 2**20
@@ -60,7 +61,7 @@ def _refusing(complaint: str) -> Iterator[None]:
 
 def _take_step(network: nn.Module, recipe: Recipe, device: Device, px: int) -> None:
     with device.autocast():
-        logits = network.train()(_blank_images(recipe, device, px))
+        logits = _logits(network.train(), recipe, device, px)
     _check_shape(logits)
     recipe.objective.loss(logits.float(), torch.tensor([0, 1], device=device.torch_device), 0.0).backward()  # type: ignore[no-untyped-call]
 
@@ -68,14 +69,15 @@ def _take_step(network: nn.Module, recipe: Recipe, device: Device, px: int) -> N
 @torch.inference_mode()
 def _evaluate(network: nn.Module, recipe: Recipe, device: Device, px: int) -> None:
     with device.autocast():
-        _check_shape(network.eval()(_blank_images(recipe, device, px)))
+        _check_shape(_logits(network.eval(), recipe, device, px))
 
 
-def _blank_images(recipe: Recipe, device: Device, px: int) -> Tensor:
-    """Images with all regions, side by side."""
+def _logits(network: nn.Module, recipe: Recipe, device: Device, px: int) -> Tensor:
+    """Of blank images with all regions, side by side."""
     planes = torch.zeros((IMAGES, COLOURS + 1, px, px), device=device.torch_device)
     planes[:, COLOURS] = torch.arange(px, device=device.torch_device) % len(Region)
-    return to_network_format(planes, recipe, device)
+    cooccurrences = torch.zeros((IMAGES, SIZE), device=device.torch_device)
+    return logits_of(network, to_network_format(planes, recipe, device), cooccurrences)
 
 
 def _check_shape(logits: object) -> None:
@@ -92,9 +94,12 @@ def _export(classifier: ExportedClassifier, px: int) -> None:
         export_onnx(classifier, px, path)
         session = load_network(path)
         for count in (1, 3):
-            inputs = {"images": random.integers(0, 256, (count, px, px, 3), dtype=np.uint8)}
-            if isinstance(classifier.network, RegionNetwork):
-                inputs["regions"] = random.integers(0, len(Region), (count, px, px), dtype=np.uint8)
+            examples = {
+                "images": random.integers(0, 256, (count, px, px, 3), dtype=np.uint8),
+                "regions": random.integers(0, len(Region), (count, px, px), dtype=np.uint8),
+                "cooccurrences": random.random((count, SIZE), dtype=np.float32),
+            }
+            inputs = {name: examples[name] for name in classifier.inputs}
             _, own, *_ = classifier(*map(torch.from_numpy, inputs.values()))
             (exported,) = session.run(["logits"], inputs)
             if not np.allclose(exported, own.numpy(), EXPORT_TOLERANCE, EXPORT_TOLERANCE, equal_nan=True):

@@ -27,14 +27,14 @@ def off_centre(seed: int = 0) -> tuple[Image.Image, Points]:
 def test_the_centre_is_what_fit_gives(margin_px: int) -> None:
     image, landmarks = off_centre()
     for known in (landmarks, None):
-        pixels, _ = crop(image, known, "centre", PX, margin_px)
+        pixels = crop(image, known, "centre", PX, margin_px).pixels
         np.testing.assert_array_equal(pixels, fit(image, PX + 2 * margin_px))
 
 
 @every_framing
 def test_without_landmarks_it_is_the_centre_and_all_of_it_the_rest(framing: Framing) -> None:
     image = photo(0, 90, 50)
-    pixels, regions = crop(image, None, framing, PX, MARGIN_PX)
+    pixels, regions, _ = crop(image, None, framing, PX, MARGIN_PX)
     np.testing.assert_array_equal(pixels, fit(image, PX + 2 * MARGIN_PX))
     assert regions.shape == pixels.shape[:2]
     assert regions.dtype == np.uint8
@@ -54,7 +54,7 @@ def test_a_margin_shows_more_around_the_same_face() -> None:
 def test_regions_lie_on_what_they_name(framing: Framing) -> None:
     """The finder finds the eyes in the crop where the map has them."""
     image, landmarks = off_centre()
-    pixels, regions = crop(image, landmarks, framing, 200)
+    pixels, regions, _ = crop(image, landmarks, framing, 200)
     found = find_landmarks(Image.fromarray(pixels))
     assert found is not None
     for region, indices in ((Region.LEFT_EYE, (33, 133)), (Region.RIGHT_EYE, (263, 362)), (Region.MOUTH, (61, 291))):

@@ -138,7 +138,7 @@ def test_of_a_face_it_is_what_predict_says_too(
         perturbed = PERTURBATIONS[row.perturbation](read_image(root / row.path))
         seen = crop(perturbed, find_landmarks(perturbed), "face", IMAGE_PX)
         for objective, p_fake in (("ce", row.ce_p_fake), ("bce", row.bce_p_fake)):
-            by_hand = detectors[objective].scores(*(part[np.newaxis] for part in seen))
+            by_hand = detectors[objective].scores(seen.pixels[np.newaxis], seen.regions[np.newaxis])
             assert p_fake == pytest.approx(by_hand.p_fake[0], abs=1e-6)
 
 

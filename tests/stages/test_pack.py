@@ -12,6 +12,7 @@ import pytest
 from fakeface.core.files import read_rows, sha256_of, write_rows
 from fakeface.core.records import FRAMINGS, FaceRecord, Framing, Side, SplitRecord
 from fakeface.detector import crop_photo, load_detectors
+from fakeface.faces.cooccurrences import cooccurrences
 from fakeface.faces.crops import crop, scale_landmarks
 from fakeface.faces.finder import LANDMARKS, Points
 from fakeface.faces.regions import Region
@@ -24,7 +25,15 @@ from tests.split_rows import image
 from tests.tiny_models import IMAGE_PX, write_model
 
 SIDES: dict[Side, int] = {"train": 40, "valid": 32}
-ARRAYS = ["train.npy", "train_laundered.npy", "train_regions.npy", "valid.npy", "valid_regions.npy"]
+ARRAYS = [
+    "train.npy",
+    "train_cooccurrences.npy",
+    "train_laundered.npy",
+    "train_regions.npy",
+    "valid.npy",
+    "valid_cooccurrences.npy",
+    "valid_regions.npy",
+]
 WITHOUT_A_FACE = 4
 """The photo, an excluded one aside, of the drawn faces' folder that shows none."""
 ROWS: tuple[tuple[Side, tuple[int, int]], ...] = (
@@ -129,9 +138,12 @@ def test_every_array_holds_what_crop_makes_of_a_photo(
         expected = crop(picture, landmarks, framing, 32, 4)
         assert (arrays["train.npy"][row] == expected.pixels).all()
         assert (arrays["train_regions.npy"][row] == expected.regions).all()
+        assert (arrays["train_cooccurrences.npy"][row, 0] == cooccurrences(picture, landmarks)).all()
         for number in range(2):
             copy = launder(picture, np.random.default_rng([int(record.sha256, 16), number]))
-            laundered = crop(copy, scale_landmarks(landmarks, picture.size, copy.size), framing, 32, 4)
+            points = scale_landmarks(landmarks, picture.size, copy.size)
+            laundered = crop(copy, points, framing, 32, 4)
+            assert (arrays["train_cooccurrences.npy"][row, 1 + number] == cooccurrences(copy, points)).all()
             assert (arrays["train_laundered.npy"][row, number] == laundered.pixels).all()
             assert 0 < np.abs(laundered.pixels.astype(int) - expected.pixels).mean() < 12, "the same crop, a little worse"
     assert (arrays["train_laundered.npy"][:, 0] != arrays["train_laundered.npy"][:, 1]).any(axis=(1, 2, 3)).all()
@@ -139,6 +151,7 @@ def test_every_array_holds_what_crop_makes_of_a_photo(
         expected = crop(read_image(drawn / record.path), landmarks, framing, 32)
         assert (arrays["valid.npy"][row] == expected.pixels).all()
         assert (arrays["valid_regions.npy"][row] == expected.regions).all()
+        assert (arrays["valid_cooccurrences.npy"][row, 0] == cooccurrences(read_image(drawn / record.path), landmarks)).all()
         assert set(np.unique(expected.regions)) >= {Region.LEFT_EYE, Region.RIGHT_EYE, Region.NOSE, Region.MOUTH}
 
 
@@ -161,14 +174,15 @@ def test_a_valid_row_is_what_a_verdict_sees_of_the_photo(
     assert SIDES["valid"] == IMAGE_PX
     write_pack_params(tmp_path, drawn, framing=framing)
     run()
-    write_model(tmp_path / "models/ce", "ce", framing=framing, sees_regions=True)
+    write_model(tmp_path / "models/ce", "ce", framing=framing, sees_regions=True, sees_cooccurrences=True)
     write_model(tmp_path / "models/bce", "bce", framing=framing)
     detectors = load_detectors(tmp_path / "models")
-    images, regions = (np.load(tmp_path / "packed" / name) for name in ("valid.npy", "valid_regions.npy"))
+    images, regions, values = (np.load(tmp_path / "packed" / f"valid{name}.npy") for name in ("", "_regions", "_cooccurrences"))
     for row, (record, _) in enumerate(members(tmp_path, "valid")):
         for seen in crop_photo(read_image(drawn / record.path), detectors).values():
             assert (seen.pixels == images[row]).all()
             assert (seen.regions == regions[row]).all()
+            assert (seen.cooccurrences == values[row, 0]).all()
 
 
 def test_faces_of_other_photos_are_refused(run: Callable[[], Outcome], faces: Path, tmp_path: Path) -> None:

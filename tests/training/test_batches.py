@@ -116,10 +116,11 @@ def test_inputs_have_the_precision_of_the_forward_pass(device: Device, dtype: to
 
 def test_packed_images_come_in_order() -> None:
     side = valid_side()
-    planes = torch.cat([planes for planes, _ in eval_batches(side, CPU)])
+    planes = torch.cat([planes for planes, *_ in eval_batches(side, CPU)])
     assert torch.equal(planes[..., :3], side.images)
     assert torch.equal(planes[..., 3], side.regions)
-    assert [rows for _, rows in eval_batches(side, CPU)] == [slice(0, 64), slice(64, 70)]
+    assert torch.equal(torch.cat([values for _, values, _ in eval_batches(side, CPU)]), side.cooccurrences[:, 0])
+    assert [rows for *_, rows in eval_batches(side, CPU)] == [slice(0, 64), slice(64, 70)]
 
 
 def test_the_mean_becomes_zero_and_a_deviation_above_it_one() -> None:
@@ -148,10 +149,14 @@ def test_laundered_copies_stand_for_as_many_images_as_asked() -> None:
     packed = packed_side("train", 2000, 4)
     laundered = np.empty((2000, 2, 4, 4, 3), np.uint8)
     laundered[:, 0], laundered[:, 1] = 1, 2
-    side = to_tensors(replace(packed, images=np.zeros_like(packed.images), laundered=laundered), CPU)
+    of_level = np.broadcast_to(np.arange(3, dtype=np.float32).reshape(1, 3, 1), (2000, 3, 5)).copy()
+    packed = replace(packed, images=np.zeros_like(packed.images), laundered=laundered, cooccurrences=of_level)
+    side = to_tensors(packed, CPU)
     recipe = replace(REGIONS, augment=replace(STILL, crop_px=4, laundered=0.3), mean=[0.0] * 3, std=[1 / 255] * 3)
-    inputs = torch.cat([batch.inputs for batch in epoch_of(side, recipe)])
+    epoch = epoch_of(side, recipe)
+    inputs = torch.cat([batch.inputs for batch in epoch])
     levels = inputs[:, 0, 0, 0].round().int()
+    assert torch.equal(torch.cat([batch.cooccurrences for batch in epoch])[:, 0].int(), levels), "the copy's own"
     assert torch.equal(inputs[:, :3].round().int(), levels.view(-1, 1, 1, 1).expand(-1, 3, 4, 4))
     first, second = ((levels == level).float().mean().item() for level in (1, 2))
     assert first == pytest.approx(0.15, abs=0.03)
@@ -159,7 +164,9 @@ def test_laundered_copies_stand_for_as_many_images_as_asked() -> None:
 
 
 def test_a_share_of_no_laundered_copies_changes_no_random_value() -> None:
-    with_copies = replace(packed_side("train", 27, TRAIN_PX), laundered=np.ones((27, 2, TRAIN_PX, TRAIN_PX, 3), np.uint8))
+    packed = packed_side("train", 27, TRAIN_PX)
+    laundered = np.ones((27, 2, TRAIN_PX, TRAIN_PX, 3), np.uint8)
+    with_copies = replace(packed, laundered=laundered, cooccurrences=packed.cooccurrences.repeat(3, axis=1))
     for mine, yours in zip(epoch_of(to_tensors(with_copies, CPU)), epoch_of(train_side()), strict=True):
         assert torch.equal(mine.inputs, yours.inputs)
 

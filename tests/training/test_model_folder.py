@@ -58,21 +58,21 @@ def test_an_exported_network_that_differs_from_the_trained_one_is_refused(result
     write_model(tmp_path, result, RECIPE, valid, is_sample=True)
     classifier = ExportedClassifier(result.network, RECIPE.objective, RECIPE.mean, RECIPE.std, temperature=9.0).eval()
     with pytest.raises(FakefaceError, match=r"network\.onnx: p_fake differs by .* expected at most 0\.0001$"):
-        check_export(classifier, valid.images[:8], valid.regions[:8], tmp_path / "network.onnx")
+        check_export(classifier, {"images": valid.images[:8]}, tmp_path / "network.onnx")
 
 
-def test_a_network_that_sees_regions_is_exported_with_them(tmp_path: Path) -> None:
+def test_a_network_that_sees_regions_and_cooccurrences_is_exported_with_them(tmp_path: Path) -> None:
     """As the detector reads it back, on the images that it was calibrated on."""
     recipe = replace(
         RECIPE,
         framing="face",
-        model=ModelParams(arch="resnet18", weights="random", pooling="regions", parts=0.3, statistics=True),
+        model=ModelParams(arch="resnet18", weights="random", pooling="regions", parts=0.3, cooccurrences=True),
     )
     train, valid = packed_side("train", 8, 64), packed_side("valid", 10, 64)
     recipe = replace(recipe, train=replace(recipe.train, epochs=1), augment=replace(recipe.augment, crop_px=64))
     result = fit(recipe, CPU, train, valid, Checkpoints(None), {"epochs": []}, RecordingLog())
     write_model(tmp_path, result, recipe, valid, is_sample=True)
     detector = load_detector(tmp_path)
-    assert (detector.framing, detector.sees_regions) == ("face", True)
-    logits = detector.scores(valid.images, valid.regions).logits
+    assert (detector.framing, detector.sees_regions, detector.sees_cooccurrences) == ("face", True, True)
+    logits = detector.scores(valid.images, valid.regions, valid.cooccurrences[:, 0]).logits
     assert recipe.objective.p_fake(torch.from_numpy(logits)).numpy() == pytest.approx(result.valid_p_fake, abs=1e-4)

@@ -20,6 +20,7 @@ ROWS = [
 ]
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
 REGIONS = np.random.default_rng(1).integers(0, 7, (3, 8, 8), dtype=np.uint8)
+COOCCURRENCES = np.random.default_rng(3).random((3, 3, 5), np.float32)
 LAUNDERED = np.random.default_rng(2).integers(0, 256, (3, 2, 8, 8, 3), dtype=np.uint8)
 
 
@@ -31,7 +32,9 @@ def split(tmp_path: Path) -> Path:
     np.save(tmp_path / "packed/train.npy", IMAGES)
     np.save(tmp_path / "packed/train_regions.npy", REGIONS)
     np.save(tmp_path / "packed/train_laundered.npy", LAUNDERED)
+    np.save(tmp_path / "packed/train_cooccurrences.npy", COOCCURRENCES)
     np.save(tmp_path / "packed/valid.npy", IMAGES[:1])
+    np.save(tmp_path / "packed/valid_cooccurrences.npy", COOCCURRENCES[:1, :1])
     np.save(tmp_path / "packed/valid_regions.npy", REGIONS[:1])
     return tmp_path / "split.csv"
 
@@ -41,6 +44,7 @@ def test_images_and_records_stand_in_the_same_order(split: Path, tmp_path: Path)
     assert (side.images == IMAGES).all()
     assert (side.regions == REGIONS).all()
     assert (side.laundered == LAUNDERED).all()
+    assert (side.cooccurrences == COOCCURRENCES).all()
     assert [row.path for row in side.records] == ["a.jpg", "c.jpg", "e.jpg"]
     assert side.labels.tolist() == [1, 0, 1]
     assert side.labels.dtype == np.int64
@@ -60,7 +64,7 @@ def test_there_may_be_no_laundered_copies_at_all(split: Path, tmp_path: Path) ->
 
 def test_the_files_are_mapped_and_never_written_to(split: Path, tmp_path: Path) -> None:
     side = load_side(tmp_path / "packed", split, "train")
-    for array in (side.images, side.regions, side.laundered):
+    for array in (side.images, side.regions, side.laundered, side.cooccurrences):
         assert isinstance(array, np.memmap)
         with pytest.raises(ValueError, match="read-only"):
             array[:] = 0
@@ -76,6 +80,7 @@ def test_a_file_larger_than_memory_can_be_mapped(tmp_path: Path) -> None:
         with (tmp_path / f"{name}.npy").open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)})
             file.truncate(file.tell() + count * math.prod(shape))
+    np.save(tmp_path / "train_cooccurrences.npy", np.zeros((count, 1, 1), np.float32))
     side = load_side(tmp_path, tmp_path / "split.csv", "train")
     assert side.images.nbytes > memory
     assert not side.images[-1, -1].any()

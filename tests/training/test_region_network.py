@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from fakeface.core.errors import ParamsError
+from fakeface.faces.cooccurrences import SIZE
 from fakeface.faces.regions import Region
 from fakeface.params import ModelParams
 from fakeface.training.network import new_classifier
@@ -11,9 +12,9 @@ from fakeface.training.region_network import POOLED_REGIONS, STRIDES, FeatureBra
 PX = 64
 
 
-def region_network(arch: str = "resnet18", *, statistics: bool = False) -> RegionNetwork:
+def region_network(arch: str = "resnet18", *, cooccurrences: bool = False) -> RegionNetwork:
     network = new_classifier(
-        ModelParams(arch=arch, weights="random", pooling="regions", parts=0.3, statistics=statistics), seed=0
+        ModelParams(arch=arch, weights="random", pooling="regions", parts=0.3, cooccurrences=cooccurrences), seed=0
     )
     assert isinstance(network, RegionNetwork)
     return network
@@ -25,6 +26,11 @@ def inputs(count: int = 3, px: int = PX) -> Tensor:
     colours = torch.randn(count, 3, px, px, generator=generator)
     codes = torch.randint(0, len(Region), (count, 1, px // 16, px // 16), generator=generator).float()
     return torch.cat([colours, codes.repeat_interleave(16, dim=2).repeat_interleave(16, dim=3)], dim=1)
+
+
+def values(count: int, seed: int = 0) -> Tensor:
+    """In the place of co-occurrences."""
+    return torch.rand(count, SIZE, generator=torch.Generator().manual_seed(seed))
 
 
 def test_masks_say_of_which_region_each_pixel_is() -> None:
@@ -83,22 +89,25 @@ def test_layers_behind_the_last_feature_map_are_left_out() -> None:
     assert not {"layer4", "fc"} & names
 
 
-@pytest.mark.parametrize("statistics", [False, True])
+@pytest.mark.parametrize("cooccurrences", [False, True])
 @pytest.mark.parametrize("margin", [(-1.0, 1.0), (0.0, 1.0)])
 @torch.inference_mode()
-def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float], *, statistics: bool) -> None:
+def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float], *, cooccurrences: bool) -> None:
     """After a few batches, so that running means and variances are none of the first ones; every region is seen."""
-    network, weights = region_network(statistics=statistics), torch.tensor(margin)
-    for _ in range(3):
-        network.train()(inputs(8))
+    network, weights = region_network(cooccurrences=cooccurrences), torch.tensor(margin)
+    for seed in range(3):
+        network.train()(inputs(8), values(8, seed))
     planes = inputs(px=128)
-    logits, evidence = network.eval().explain(planes, weights)
+    logits, evidence = network.eval().explain(planes, values(3), weights)
     assert evidence.shape == (3, 16, 16)
     assert all((planes[0, 3] == float(region)).any() for region in POOLED_REGIONS)
     biases = sum(
         float(weights @ network.get_parameter(f"judges.{index}.head.bias")[:2]) for index in range(len(network.judges))
     )
-    torch.testing.assert_close(logits, network(planes))
+    if network.cooccurrences is not None:
+        assert not torch.equal(logits, network(planes, values(3, seed=1)))
+        biases += float(weights @ network.cooccurrences.typical()[:2])
+    torch.testing.assert_close(logits, network(planes, values(3)))
     torch.testing.assert_close(evidence.sum(dim=(1, 2)) + biases, logits @ weights, rtol=1e-3, atol=1e-3)
 
 
@@ -106,15 +115,15 @@ def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float], *, statis
 def test_evidence_lies_where_the_regions_are() -> None:
     planes = inputs(px=128)
     planes[:, 3, :, 64:] = float(Region.OUTSIDE)
-    _, evidence = region_network().eval().explain(planes, torch.tensor([-1.0, 1.0]))
+    _, evidence = region_network(cooccurrences=True).eval().explain(planes, values(3), torch.tensor([-1.0, 1.0]))
     assert (evidence[:, :, 8:] == 0).all()
     assert (evidence[:, :, :8] != 0).any()
 
 
 @pytest.mark.parametrize("autocast", [False, True])
-def test_statistics_are_one_more_branch_in_float32_whatever_the_precision(*, autocast: bool) -> None:
-    network = region_network(statistics=True).eval()
+def test_cooccurrences_are_one_more_branch_in_float32_whatever_the_precision(*, autocast: bool) -> None:
+    network = region_network(cooccurrences=True).eval()
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        outputs = network.branches(inputs())
+        outputs = network.branches(inputs(), values(3))
     assert [output.dtype for output in outputs] == [torch.float32] * (len(STRIDES) + 1)
-    torch.testing.assert_close(outputs[-1], network.branches(inputs())[-1], rtol=0, atol=0)
+    torch.testing.assert_close(outputs[-1], network.branches(inputs(), values(3))[-1], rtol=0, atol=0)

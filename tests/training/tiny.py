@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fakeface.core.records import EpochRecord, Side
+from fakeface.faces.cooccurrences import SIZE
 from fakeface.faces.regions import Region
 from fakeface.params import AugmentParams, ModelParams, TrainParams
 from fakeface.training.devices import Device
@@ -48,7 +49,7 @@ RECIPE = Recipe(
     "ce",
     TRAIN,
     AUGMENT,
-    ModelParams(arch=ARCH, weights="random", pooling="image", parts=0.3, statistics=False),
+    ModelParams(arch=ARCH, weights="random", pooling="image", parts=0.3, cooccurrences=False),
     "centre",
     [0.5, 0.4, 0.3],
     [0.2, 0.3, 0.4],
@@ -66,7 +67,8 @@ def packed_side(name: Side, count: int, px: int) -> PackedSide:
     images = (rng.integers(0, 180, (count, px, px, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8)
     regions = rng.integers(0, len(Region), images.shape[:3]).astype(np.uint8)
     laundered = np.zeros((count, 0, px, px, 3), np.uint8)
-    return PackedSide(images, regions, laundered, [image(row, row % 2, side=name) for row in range(count)])
+    cooccurrences = rng.random((count, 1, SIZE), np.float32)
+    return PackedSide(images, regions, laundered, cooccurrences, [image(row, row % 2, side=name) for row in range(count)])
 
 
 def tiny_network(_: ModelParams, seed: int) -> nn.Module:
