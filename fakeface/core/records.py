@@ -24,6 +24,9 @@ MODEL_LABELS: dict[ObjectiveName, str] = {"ce": "cross-entropy", "bce": "BCE"}
 ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
 THRESHOLD_NAMES: tuple[ThresholdName, ...] = ("half", "balanced_accuracy", "few_false_alarms")
 
+Answer = Literal["real", "inconclusive", "fake"]
+ANSWER_NAMES: tuple[Answer, ...] = ("real", "inconclusive", "fake")
+
 Framing = Literal["face", "centre"]
 FRAMINGS: tuple[Framing, ...] = ("face", "centre")
 """What of a photo is looked at: the largest face in it, aligned, or the centre square."""
