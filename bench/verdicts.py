@@ -122,7 +122,9 @@ def _inferred(work: Workspace, records: list[SplitRecord], detectors: dict[str, 
 def _predicted(work: Workspace, records: list[SplitRecord]) -> None:
     photos = [work.photos / record.path for record in records]
     with redirect_stdout(io.StringIO()):
-        predict.run(photos, models=work.root, threshold="half", params=None, figure=None, as_json=False)
+        predict.run(
+            list(map(str, photos)), "text", None, models=str(work.root), fail_on=None, threshold="half", params=None, whole=True
+        )
 
 
 def _bare_networks(detectors: dict[str, Detector], batch: NDArray[np.uint8], count: int) -> None:

@@ -14,7 +14,7 @@ from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
 from fakeface.core.records import FRAMINGS, OBJECTIVE_NAMES, Answer, Framing
 from fakeface.faces.crops import Crop, crop
-from fakeface.faces.finder import find_landmarks
+from fakeface.faces.finder import Points, find_landmarks
 from fakeface.faces.regions import evidence_by_part
 
 WEIGHTS_FILE, NETWORK_FILE, CARD_FILE, RUN_FILE = "weights.safetensors", "network.onnx", "model.json", "run.json"
@@ -123,7 +123,11 @@ def score_crop(crop: Crop, detector: Detector) -> Score:
 def crop_photo(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, Crop]:
     """What each detector sees of an RGB image, as `pack` cropped it for training; faces are found once, if any needs them."""
     needs_face = any(detector.framing == "face" or detector.sees_regions for detector in detectors.values())
-    landmarks = find_landmarks(image) if needs_face else None
+    return crop_around(image, find_landmarks(image) if needs_face else None, detectors)
+
+
+def crop_around(image: Image.Image, landmarks: Points | None, detectors: Mapping[str, Detector]) -> dict[str, Crop]:
+    """What each detector sees of one face in an RGB image, or of the image where there are no landmarks."""
     wanted = {(detector.framing, detector.image_px) for detector in detectors.values()}
     crops = {(framing, px): crop(image, landmarks, framing, px) for framing, px in wanted}
     return {name: crops[detector.framing, detector.image_px] for name, detector in detectors.items()}
