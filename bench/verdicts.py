@@ -108,8 +108,9 @@ def _with_models(options: Options, usual_recipe: Path) -> tuple[Workspace, Recip
     for name in OBJECTIVE_NAMES:
         (work.root / name).mkdir()
         shutil.copy(network, work.root / name)
-        card = {"objective": name, "image_px": px, "framing": "centre", "is_sample": False, "thresholds": {"half": 0.5}}
-        write_json(work.root / name / CARD_FILE, card)
+        about = {"objective": name, "image_px": px, "framing": "centre", "is_sample": False}
+        chosen = {"thresholds": {"half": 0.5}, "answers": {"max_error": 0.1, "real_below": 0.5, "fake_from": 0.5}}
+        write_json(work.root / name / CARD_FILE, about | chosen)
     return work, recipe
 
 
@@ -121,7 +122,9 @@ def _inferred(work: Workspace, records: list[SplitRecord], detectors: dict[str, 
 def _predicted(work: Workspace, records: list[SplitRecord]) -> None:
     photos = [work.photos / record.path for record in records]
     with redirect_stdout(io.StringIO()):
-        predict.run(photos, models=work.root, threshold="half", params=None, figure=None, as_json=False)
+        predict.run(
+            list(map(str, photos)), "text", None, models=str(work.root), fail_on=None, threshold="half", params=None, whole=True
+        )
 
 
 def _bare_networks(detectors: dict[str, Detector], batch: NDArray[np.uint8], count: int) -> None:

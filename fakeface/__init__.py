@@ -10,11 +10,12 @@
     synthetic   the sample that the project draws itself
     tracking    MLflow runs, and the store that they are in
     commands    what `fakeface` runs
+    predictor   from a photo to a verdict on each face in it
     detector    a trained model as it is used, without torch
     params      params.yaml in types, and the check of the whole file
 
-Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > detector > faces >
-photos > params > core.
+Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > predictor > detector >
+faces > photos > params > core.
 """
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
 """A trained classifier as it is used: an exported network and what it was made for, without torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,14 +12,14 @@ from PIL import Image
 from fakeface.core.cores import available_cores
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
-from fakeface.core.records import FRAMINGS, OBJECTIVE_NAMES, Framing
+from fakeface.core.records import FRAMINGS, OBJECTIVE_NAMES, Answer, Framing
 from fakeface.faces.cooccurrences import SIZE, cooccurrences
 from fakeface.faces.crops import Crop, crop
-from fakeface.faces.finder import find_landmarks
+from fakeface.faces.finder import Points, find_landmarks
 from fakeface.faces.regions import evidence_by_part
 
 WEIGHTS_FILE, NETWORK_FILE, CARD_FILE, RUN_FILE = "weights.safetensors", "network.onnx", "model.json", "run.json"
-CARD_TYPES = {"objective": str, "image_px": int, "framing": str, "is_sample": bool, "thresholds": dict}
+CARD_TYPES = {"objective": str, "image_px": int, "framing": str, "is_sample": bool, "thresholds": dict, "answers": dict}
 BATCH_SIZE = 16
 
 
@@ -32,12 +32,31 @@ class Scores(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Answers:
+    """Where a model commits itself: below `real_below` it says real, from `fake_from` on fake, between them neither.
+
+    Both are p_fake, chosen so that of valid's images called fake, and of those called real, at most `max_error` are wrong. A
+    `real_below` of 0 or a `fake_from` above 1 means that no photo gets that answer.
+    """
+
+    max_error: float
+    real_below: float
+    fake_from: float
+
+    def answer(self, p_fake: float) -> Answer:
+        if p_fake >= self.fake_from:
+            return "fake"
+        return "real" if p_fake < self.real_below else "inconclusive"
+
+
+@dataclass(frozen=True)
 class Detector:
     """One objective's network, `image_px` the side of its square images, `is_sample` whether it learned from drawn ones.
 
     `framing` is what of a photo its images show; `sees_regions` whether it also takes which part of a face each pixel shows,
     `sees_cooccurrences` whether those of the photo's own pixels.
-    `thresholds` are the p_fake from which on an image is called fake, by the goal that each was chosen for on valid.
+    `thresholds` are the p_fake from which on an image is called fake, by the goal that each was chosen for on valid; `answers`
+    are for those who may also be told that it cannot be told.
     """
 
     objective: str
@@ -45,6 +64,7 @@ class Detector:
     framing: Framing
     is_sample: bool
     thresholds: dict[str, float]
+    answers: Answers
     session: Any
 
     @property
@@ -120,7 +140,11 @@ def crop_photo(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[st
     needs_face = any(
         detector.framing == "face" or detector.sees_regions or detector.sees_cooccurrences for detector in detectors.values()
     )
-    landmarks = find_landmarks(image) if needs_face else None
+    return crop_around(image, find_landmarks(image) if needs_face else None, detectors)
+
+
+def crop_around(image: Image.Image, landmarks: Points | None, detectors: Mapping[str, Detector]) -> dict[str, Crop]:
+    """What each detector sees of one face in an RGB image, or of the image where there are no landmarks."""
     wanted = {(detector.framing, detector.image_px) for detector in detectors.values()}
     values = cooccurrences(image, landmarks) if any(detector.sees_cooccurrences for detector in detectors.values()) else None
     crops = {(framing, px): crop(image, landmarks, framing, px)._replace(cooccurrences=values) for framing, px in wanted}
@@ -152,7 +176,15 @@ def load_detector(folder: Path, threads: int | None = None) -> Detector:
     check_card(card, folder / CARD_FILE)
     session = load_network(folder / NETWORK_FILE, threads)
     check_network(session, card["image_px"], folder / NETWORK_FILE)
-    return Detector(card["objective"], card["image_px"], card["framing"], card["is_sample"], card["thresholds"], session)
+    return Detector(
+        card["objective"],
+        card["image_px"],
+        card["framing"],
+        card["is_sample"],
+        card["thresholds"],
+        read_answers(card["answers"], folder / CARD_FILE),
+        session,
+    )
 
 
 def load_network(path: Path, threads: int | None = None) -> Any:
@@ -180,6 +212,18 @@ def check_card(card: Any, path: Path) -> None:
     for name, threshold in card["thresholds"].items():
         if type(threshold) not in (int, float):
             raise FakefaceError(f"{path}: thresholds.{name}: {threshold!r}: expected a number")
+
+
+def read_answers(values: Mapping[str, Any], path: Path) -> Answers:
+    """Of the model.json at `path`. Raises FakefaceError where a number is missing, is none, or they do not fit together."""
+    for name in (field.name for field in fields(Answers)):
+        if type(values.get(name)) not in (int, float):
+            raise FakefaceError(f"{path}: answers.{name}: {values.get(name)!r}: expected a number")
+    answers = Answers(**{field.name: float(values[field.name]) for field in fields(Answers)})
+    if not answers.real_below <= answers.fake_from:
+        expected = f"expected at most answers.fake_from, {answers.fake_from}"
+        raise FakefaceError(f"{path}: answers.real_below: {answers.real_below}: {expected}")
+    return answers
 
 
 def check_network(session: Any, image_px: int, path: Path) -> None:

@@ -179,6 +179,13 @@ class TrainParams:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class AnswersParams:
+    """Section `answers`: of the valid images that are called fake, and of those called real, at most `max_error` are wrong."""
+
+    max_error: float = Field(gt=0, lt=0.5)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class EvaluateParams:
     """Section `evaluate`."""
 
@@ -206,6 +213,7 @@ SECTIONS: dict[str, Any] = {
     "augment": AugmentParams,
     "model": ModelParams,
     "train": TrainParams,
+    "answers": AnswersParams,
     "evaluate": EvaluateParams,
     "report": ReportParams,
 }

@@ -1,7 +1,7 @@
 """Train one classifier.
 
 reads   PACKED/{train,valid}.npy, whose rows are those of SPLIT; STATS, their mean and deviation; INDEX_COUNTS, whether they
-        are the drawn sample; params.yaml: augment, model, train, and those that it logs
+        are the drawn sample; params.yaml: augment, model, train, answers, and those that it logs
 does    trains on augmented crops, keeps the weights of the epoch with the best validation accuracy, stops early, resumes a
         killed training after its last finished epoch, calibrates on valid, and logs to MLflow
 writes  MODEL: weights, exported network, model card and run record; HISTORY, a row per epoch; METRICS, the best epoch's
@@ -19,7 +19,7 @@ from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_json, write_json, write_rows
 from fakeface.core.params import read_yaml
 from fakeface.core.records import EpochRecord, ObjectiveName
-from fakeface.params import AugmentParams, ModelParams, PackParams, TrainParams, load_params
+from fakeface.params import AnswersParams, AugmentParams, ModelParams, PackParams, TrainParams, load_params
 from fakeface.tracking.records import new_run_record
 from fakeface.tracking.runs import LiveRun, live_run
 from fakeface.training.checkpoint import fingerprint, open_checkpoints
@@ -29,7 +29,7 @@ from fakeface.training.model_folder import write_model
 from fakeface.training.packed import PackedSide, load_side
 from fakeface.training.recipe import Recipe
 
-LOGGED_SECTIONS = ("split", "pack", "augment", "model", "train")
+LOGGED_SECTIONS = ("split", "pack", "augment", "model", "train", "answers")
 DECISIVE_CODE = ("stages/train.py", "fakeface/core", "fakeface/faces", "fakeface/training")
 """The code that decides what is trained: another checkpoint than that of the same code is not resumed from."""
 
@@ -101,7 +101,7 @@ class Log:
         self.live_run.log_epochs()
 
 
-def run(paths: Paths, recipe: Recipe) -> None:
+def run(paths: Paths, recipe: Recipe, max_error: float) -> None:
     stage = f"train_{paths.objective}"
     train, valid = (load_side(paths.packed, paths.split, side) for side in ("train", "valid"))
     keep_freed_memory()
@@ -119,7 +119,8 @@ def run(paths: Paths, recipe: Recipe) -> None:
             log = Log(headline, run_under_way, paths.split)
             result = fit(recipe, device, train, valid, checkpoints, run_record, log)
             result.run_record.update(best_epoch=result.best.epoch, memory=peak_memory(device))
-            write_model(paths.model, result, recipe, valid, is_sample=read_json(paths.index_counts)["is_sample"])
+            is_sample = read_json(paths.index_counts)["is_sample"]
+            write_model(paths.model, result, recipe, valid, max_error, is_sample=is_sample)
             write_rows(paths.history, EpochRecord, result.epochs)
             best = {name: value for name, value in asdict(result.best).items() if name not in ("epoch", "learning_rate")}
             write_json(paths.metrics, {"best_epoch": result.best.epoch, "epochs": len(result.epochs)} | best)
@@ -129,7 +130,7 @@ def run(paths: Paths, recipe: Recipe) -> None:
 
 def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
-    run(paths, read_recipe(paths))
+    run(paths, read_recipe(paths), load_params(paths.params, "answers", AnswersParams).max_error)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from fakeface.core.records import (
 )
 from fakeface.params import EvaluateParams, SplitParams, load_params
 from fakeface.photos.perturbations import PERTURBATIONS
-from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
+from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature
 from stages import evaluate, split
 from tests.checkout import PROJECT
 from tests.conftest import photo
@@ -177,6 +177,7 @@ def _write_predictions(root: Path, rows: Sequence[SplitRecord], skill: float) ->
             "best_epoch": EPOCHS - 1,
             "temperature": temperature,
             "thresholds": choose_thresholds(labels[valid], calibrated[objective][valid]),
+            "answers": asdict(choose_answers(labels[valid], calibrated[objective][valid], 0.1)),
         }
         write_json(root / "models" / objective / "model.json", card)
     columns = {f"{name}_p_fake": calibrated[name] for name in OBJECTIVE_NAMES}

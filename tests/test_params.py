@@ -46,6 +46,7 @@ def test_one_section_is_loaded_as_its_type(tmp_path: Path) -> None:
         ({"loss": None}, "loss: None: should be 'ce' or 'bce'"),
         ({"report": {"mistakes": "many"}}, "report.mistakes: 'many': should be a valid integer"),
         ({"report": 3}, "report: 3: should be a section with the keys mistakes, thumbnails"),
+        ({"answers": {"max_error": 0.5}}, "answers.max_error: 0.5: should be less than 0.5"),
         ({"evaluate": {"resamples": 10**9}}, "evaluate.resamples: 1000000000: should be less than or equal to 100000"),
         ({"train": {"lr": "fast"}}, "train.lr: 'fast': should be a valid number"),
         ({"train": {"seed": 2**64}}, f"train.seed: {2**64}: should be less than {2**32}"),

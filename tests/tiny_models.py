@@ -16,6 +16,7 @@ from fakeface.training.losses import OBJECTIVES
 
 IMAGE_PX = 32
 THRESHOLDS = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}
+ANSWERS = {"max_error": 0.1, "real_below": 0.4, "fake_from": 0.6}
 
 
 def write_model(
@@ -43,8 +44,8 @@ def write_model(
         export_with_regions(
             classifier, folder / NETWORK_FILE, sees_cooccurrences=sees_cooccurrences, gives_evidence=gives_evidence
         )
-    card = {"objective": objective, "image_px": IMAGE_PX, "framing": framing, "is_sample": is_sample, "thresholds": THRESHOLDS}
-    write_json(folder / CARD_FILE, card)
+    about = {"objective": objective, "image_px": IMAGE_PX, "framing": framing, "is_sample": is_sample}
+    write_json(folder / CARD_FILE, about | {"thresholds": THRESHOLDS, "answers": ANSWERS})
     return classifier
 
 

@@ -14,7 +14,7 @@ SUBCOMMANDS = {
 }
 
 
-def require(package: str, purpose: str) -> None:
-    """Raises FakefaceError where a package of the extra `pipeline` is not installed."""
+def require(package: str, purpose: str, extra: str = "pipeline") -> None:
+    """Raises FakefaceError where a package of an extra is not installed."""
     if find_spec(package) is None:
-        raise FakefaceError(f"{purpose} needs {package}, which is not installed: pip install 'fakeface[pipeline]'")
+        raise FakefaceError(f"{purpose} needs {package}, which is not installed: pip install 'fakeface[{extra}]'")

@@ -1,194 +1,187 @@
-"""Judge photos: both models' verdict on each, and p_fake, the calibrated probability that it is a composite.
+"""Judge photos: each face in them, by both models: real, fake or inconclusive, and p_fake, the probability of a composite.
 
-What is judged is what the models saw in training, the largest face in a photo or its centre square; --figure shows it. Of a
-folder all photos are judged, also in folders below it, sorted by name; hidden files are skipped. What is no photo is named on
-standard error, and the others are judged all the same. --json names each photo as it was found; bytes that are not UTF-8 are
-escaped as Python's os.fsdecode does.
+A photo may be a file, a folder (all photos in it and below, hidden files left out), a quoted pattern ('**/*.jpg'), or - for a
+list of names on standard input. Faces are numbered, the largest first. The two bounds of p_fake between the answers belong to
+the model; --threshold puts one in their place. A photo without a face is judged only with --whole, all of it, and the line says
+so; models of centre squares look for no face. What cannot be judged is named on standard error, and the others are judged all
+the same. p_fake is shown within 0.01 and 0.99, and is exact in --json and --csv.
 
 Examples:
   fakeface predict photo.jpg
-  fakeface predict --json --threshold few_false_alarms holidays/ > verdicts.jsonl
-  fakeface predict --models somewhere/else/models --figure out.png *.jpg
+  fakeface predict --json holidays/ 'more/**/*.jpg' > verdicts.jsonl
+  find . -newer yesterday -name '*.jpg' | fakeface predict --csv --fail-on fake - > verdicts.csv
+  fakeface predict --model models:/fakeface@champion --figure out.png photo.jpg
+
+Exit status: 0 all judged; 1 some could not be; 2 wrong usage; 3 with --fail-on, where that answer was given.
 """
 
 import argparse
-import json
+import re
 import sys
-from codecs import lookup
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 from fakeface.commands import require
-from fakeface.core.console import printable, tell
-from fakeface.core.errors import FakefaceError, describe_os_error
+from fakeface.core.console import tell
+from fakeface.core.errors import FakefaceError
 from fakeface.core.files import check_replaceable
 from fakeface.core.parallel import on_all_cores
 from fakeface.core.params import check_section, read_yaml
-from fakeface.core.records import LABEL_NAMES, THRESHOLD_NAMES, Framing, ThresholdName
-from fakeface.detector import CARD_FILE, Detector, load_detectors, score_image
-from fakeface.faces.crops import crop
-from fakeface.faces.finder import find_landmarks
-from fakeface.photos.folders import contents_of
-from fakeface.photos.images import ImageError, Pixels, read_image
+from fakeface.core.records import THRESHOLD_NAMES, Answer, ThresholdName
+from fakeface.detector import CARD_FILE, Answers, Detector, load_detectors
+from fakeface.photos.images import ImageError
+from fakeface.photos.selection import photos_named
+from fakeface.predictor import Judgement, judge, read_photo
+from fakeface.reporting.judgements import CSV_COLUMNS, csv_line, csv_row, json_line, text_line
 
-PARAMS = Path("params.yaml")
 MAX_FIGURE_PHOTOS = 100
-FIGURE_PX = 256
-"""At least so large is a photo in a figure, however small the networks see it."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What each model, by its objective, makes of one photo: its p_fake, and the threshold from which on it says fake."""
-
-    photo: Path
-    p_fake: dict[str, float]
-    threshold: dict[str, float]
-
-    def label(self, objective: str) -> str:
-        return LABEL_NAMES[self.p_fake[objective] >= self.threshold[objective]]
-
-    def as_json(self) -> dict[str, object]:
-        return {"photo": str(self.photo)} | {
-            objective: {"verdict": self.label(objective), "p_fake": p_fake, "threshold": self.threshold[objective]}
-            for objective, p_fake in self.p_fake.items()
-        }
-
-    def in_words(self, separator: str) -> str:
-        return separator.join(f"{name}: {self.label(name)} ({self._reason(name)})" for name in self.p_fake)
-
-    def _reason(self, objective: str) -> str:
-        p_fake, threshold = self.p_fake[objective], self.threshold[objective]
-        return f"p_fake {p_fake:.3f}" + (f", fake from {threshold:.3f}" if threshold != 0.5 else "")
-
-
-def verdict_on(photo: Path, detectors: Mapping[str, Detector], threshold: ThresholdName) -> Verdict:
-    """Raises ImageError where the file is no image that can be used."""
-    scores = score_image(read_image(photo), detectors)
-    return Verdict(
-        photo,
-        {objective: score.p_fake for objective, score in scores.items()},
-        {objective: detector.thresholds[threshold] for objective, detector in detectors.items()},
-    )
+FIGURE_PX = 384
+GIVEN_AS_BAD: dict[str, tuple[Answer, ...]] = {"fake": ("fake",), "inconclusive": ("inconclusive", "fake")}
+Format = Literal["text", "json", "csv"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PHOTO", help="JPEG, PNG, WEBP, BMP or TIFF, or a folder of such photos"
+        "words", nargs="+", metavar="PHOTO", help="JPEG, PNG, WEBP, BMP or TIFF; a folder; a quoted pattern; - for a list"
     )
-    parser.add_argument("--json", dest="as_json", action="store_true", help="print a JSON object per photo")
+    formats = parser.add_mutually_exclusive_group()
+    kind = {"dest": "output", "action": "store_const"}
+    formats.add_argument("--json", const="json", default="text", help="print a JSON object per face", **kind)  # type: ignore[arg-type]
+    formats.add_argument("--csv", const="csv", help="print a row per face, under a row of names", **kind)  # type: ignore[arg-type]
     parser.add_argument(
         "--figure",
         type=Path,
         metavar="PATH",
-        help=f"draw the photos, at most {MAX_FIGURE_PHOTOS}, with their verdicts too: out.png, .jpg, .pdf or .svg",
+        help=f"draw each face of at most {MAX_FIGURE_PHOTOS} photos, with its box and where both scores come from: "
+        "out.png, .jpg, .pdf or .svg",
     )
     parser.add_argument(
+        "--model",
         "--models",
-        type=Path,
-        default=Path("models"),
-        metavar="PATH",
-        help="folder with the model folders ce and bce (default: %(default)s)",
+        dest="models",
+        default="models",
+        metavar="MODEL",
+        help="folder with the model folders ce and bce, or MLflow's name of one, runs:/... or models:/fakeface@champion "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--whole", action="store_true", help="judge the whole picture where there is no face")
+    parser.add_argument(
+        "--fail-on",
+        choices=tuple(GIVEN_AS_BAD),
+        help="exit with 3 where a face is called fake, or, with inconclusive, anything but real",
     )
     parser.add_argument(
         "--threshold",
         choices=THRESHOLD_NAMES,
-        help="from which p_fake on a photo is called fake. half: 0.5; balanced_accuracy: the one with the best balanced "
-        "accuracy on the validation images; few_false_alarms: the lowest by which at most 5 %% of the real ones among those "
-        "are called fake (default: `threshold` of params.yaml, half where there is no such file)",
+        help="two answers instead of three, fake from this p_fake on. half: 0.5; balanced_accuracy: the one with the best "
+        "balanced accuracy on the validation images; few_false_alarms: the lowest by which at most 5 %% of the real ones among "
+        "those are called fake",
     )
-    parser.add_argument(
-        "--params", type=Path, metavar="PATH", help=f"YAML to read `threshold` from (default: {PARAMS}, where it is there)"
-    )
+    parser.add_argument("--params", type=Path, metavar="PATH", help="two answers, by the `threshold` in this YAML")
 
 
 def run(
-    paths: Sequence[Path],
-    models: Path,
+    words: Sequence[str],
+    output: Format,
+    figure: Path | None,
+    models: str,
+    fail_on: str | None,
     threshold: ThresholdName | None,
     params: Path | None,
-    figure: Path | None,
     *,
-    as_json: bool,
+    whole: bool,
 ) -> int:
-    """Print a line per photo; the exit status is 1 where one could not be judged, which leaves the others unharmed."""
+    """Print a line per face; what cannot be judged leaves the others unharmed."""
     if figure is not None:
         check_figure(figure)
-    threshold = threshold or default_threshold(params)
-    photos, is_complete = photos_at(paths)
+    if threshold is None and params is not None:
+        threshold = check_section(read_yaml(params), "threshold", ThresholdName, params)  # type: ignore[arg-type]
+    selection = photos_named(words, sys.stdin.buffer)
+    for complaint in selection.complaints:
+        tell(f"error: {complaint}")
+    for note in selection.notes:
+        tell(f"note: {note}")
+    photos = selection.photos
     if figure is not None and len(photos) > MAX_FIGURE_PHOTOS:
         raise FakefaceError(f"{figure}: {len(photos):,} photos: a figure has room for {MAX_FIGURE_PHOTOS}")
     if not photos:
         return 1
-    single = len(photos) == 1
     # All cores judge one photo together; of more, each core judges its own.
-    detectors = load_detectors(models, threads=None if single else 1)
-    for objective, detector in detectors.items():
-        if threshold not in detector.thresholds:
-            raise FakefaceError(f"{models / objective / CARD_FILE}: thresholds.{threshold}: missing")
-    if any(detector.is_sample for detector in detectors.values()):
-        tell("note: these models learned from the drawn sample; on a real photo their verdict means nothing")
+    detectors = loaded(models, threshold, threads=None if len(photos) == 1 else 1)
+    judged, drawn = 0, list[tuple[Path, list[Judgement]]]()
+    answers = set[Answer]()
+    if output == "csv":
+        print(csv_line(*CSV_COLUMNS))
+    for photo, judgements in zip(photos, judgements_of(photos, detectors, whole=whole), strict=True):
+        if isinstance(judgements, ImageError):
+            tell(f"error: {judgements}")
+            continue
+        judged += 1
+        for judgement in judgements:
+            print(line(photo, judgement, detectors, output), flush=True)
+        answers |= {judgement.answer for judgement in judgements}
+        if figure is not None:
+            drawn.append((photo, judgements))
+    if figure is not None and drawn:
+        draw(drawn, detectors, figure)
+    if fail_on is not None and not answers.isdisjoint(GIVEN_AS_BAD[fail_on]):
+        return 3
+    return 0 if judged == len(photos) and not selection.complaints else 1
 
-    def outcome(photo: Path) -> Verdict | ImageError:
+
+def judgements_of(
+    photos: Sequence[Path], detectors: Mapping[str, Detector], *, whole: bool
+) -> Iterator[list[Judgement] | ImageError]:
+    """Of each photo in turn, on all cores; the error where a file is no image, or shows no face."""
+
+    def outcome(path: Path) -> list[Judgement] | ImageError:
         try:
-            return verdict_on(photo, detectors, threshold)
+            return judge(read_photo(path), detectors, whole=whole) or ImageError(
+                path, "no face found; --whole judges the whole picture"
+            )
         except ImageError as error:
             return error
 
-    verdicts: list[Verdict] = []
-    bar = None if single or sys.stdout.isatty() else "predict"  # lines on the screen tell how far it is
-    for verdict in on_all_cores(outcome, photos, bar):
-        if isinstance(verdict, ImageError):
-            tell(f"error: {verdict}")
-            continue
-        verdicts.append(verdict)
-        print(json_line(verdict) if as_json else f"{printable(str(verdict.photo))}  {verdict.in_words('  ')}", flush=True)
-    if figure is not None and verdicts:
-        framing: Framing = "face" if any(detector.framing == "face" for detector in detectors.values()) else "centre"
-        draw(verdicts, framing, max(FIGURE_PX, *(detector.image_px for detector in detectors.values())), figure)
-    return 0 if is_complete and len(verdicts) == len(photos) else 1
+    bar = None if len(photos) == 1 or sys.stdout.isatty() else "predict"  # lines on the screen tell how far it is
+    return on_all_cores(outcome, photos, bar)
 
 
-def photos_at(paths: Sequence[Path]) -> tuple[list[Path], bool]:
-    """The files among the paths and the photos in the folders among them; False where a folder has none or is not listed."""
-    photos: list[Path] = []
-    is_complete = True
-    for path in paths:
-        if not path.is_dir():
-            photos.append(path)
-            continue
-        contents = contents_of(path)
-        photos += contents.photos
-        complaints = [describe_os_error(error) for error in contents.errors]
-        if not contents.photos and not complaints:
-            found = f", found {counted(contents.others, 'other file')}" if contents.others else ""
-            complaints = [f"{path}: no photo in this folder: expected JPEG, PNG, WEBP, BMP or TIFF{found}"]
-        for complaint in complaints:
-            tell(f"error: {complaint}")
-        is_complete = is_complete and not complaints
-        others = f"; {counted(contents.others, 'other file')} left out" if contents.others else ""
-        if contents.photos:
-            tell(f"note: {path}: {counted(len(contents.photos), 'photo')}{others}")
-    return photos, is_complete
+def line(photo: Path, judgement: Judgement, detectors: Mapping[str, Detector], output: Format) -> str:
+    if output == "json":
+        return json_line(photo, judgement, detectors, sys.stdout.encoding or "utf-8")
+    return csv_row(photo, judgement) if output == "csv" else text_line(photo, judgement, detectors)
 
 
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def loaded(models: str, threshold: ThresholdName | None, threads: int | None) -> dict[str, Detector]:
+    """The detectors of a folder or of MLflow, with a threshold in place of their two bounds where one is asked for."""
+    with model_folder(models) as folder:
+        detectors = load_detectors(folder, threads)
+        if threshold is not None:
+            for name, detector in detectors.items():
+                if threshold not in detector.thresholds:
+                    raise FakefaceError(f"{folder / name / CARD_FILE}: thresholds.{threshold}: missing")
+                bound = detector.thresholds[threshold]
+                detectors[name] = replace(detector, answers=Answers(max_error=1.0, real_below=bound, fake_from=bound))
+    if any(detector.is_sample for detector in detectors.values()):
+        tell("note: these models learned from the drawn sample; on a real photo their verdict means nothing")
+    return detectors
 
 
-def default_threshold(params: Path | None) -> ThresholdName:
-    """The one that params.yaml names; half where no file is named and the current folder has none."""
-    if params is None and not PARAMS.exists():
-        return "half"
-    path = params or PARAMS
-    return check_section(read_yaml(path), "threshold", ThresholdName, path)  # type: ignore[arg-type]
+@contextmanager
+def model_folder(models: str) -> Iterator[Path]:
+    """The folder of both models, fetched for the while where MLflow has it."""
+    if not re.match(r"(runs|models):/", models):
+        yield Path(models)
+        return
+    require("mlflow", models)
+    from fakeface.tracking.store import fetch_models
 
-
-def json_line(verdict: Verdict) -> str:
-    """JSON is UTF-8: escaped as JSON escapes where standard output is not, or a name is not."""
-    is_utf8 = lookup(sys.stdout.encoding or "utf-8").name == "utf-8" and str(verdict.photo).isprintable()
-    return json.dumps(verdict.as_json(), ensure_ascii=not is_utf8)
+    with TemporaryDirectory() as folder:
+        yield fetch_models(models, Path(folder))
 
 
 def check_figure(path: Path) -> None:
@@ -200,12 +193,19 @@ def check_figure(path: Path) -> None:
     check_replaceable(path)
 
 
-def draw(verdicts: Sequence[Verdict], framing: Framing, px: int, path: Path) -> None:
+def draw(photos: Sequence[tuple[Path, list[Judgement]]], detectors: Mapping[str, Detector], path: Path) -> None:
+    """A row per face: the photo with its boxes, then what each model saw, under its map."""
+    from fakeface.reporting.evidence import boxed_picture, map_picture
     from fakeface.reporting.figures import save, verdicts_figure
+    from fakeface.reporting.judgements import model_words
 
-    def shown(verdict: Verdict) -> tuple[str, Pixels, str]:
-        image = read_image(verdict.photo)
-        landmarks = find_landmarks(image) if framing == "face" else None
-        return verdict.photo.name, crop(image, landmarks, framing, px).pixels, verdict.in_words("\n")
-
-    save(verdicts_figure([shown(verdict) for verdict in verdicts]), path)
+    panels = []
+    for photo, judgements in photos:
+        image = read_photo(photo).image
+        for judgement in judgements:
+            face = f"face {judgement.number}: " if judgement.faces > 1 else ""
+            panels.append((photo.name, boxed_picture(image, judgements, judgement.number, FIGURE_PX), face + judgement.answer))
+            for name, verdict in judgement.verdicts.items():
+                words = model_words(name, judgement, detectors[name].answers).replace(" (", "\n(").replace(", real", ",\nreal")
+                panels.append(("", map_picture(verdict, FIGURE_PX), words))
+    save(verdicts_figure(panels), path)

@@ -8,7 +8,9 @@ from typing import Final, Literal
 
 REAL: Final = 0
 FAKE: Final = 1
-LABEL_NAMES = ("real", "fake")
+Answer = Literal["real", "inconclusive", "fake"]
+ANSWER_NAMES: tuple[Answer, ...] = ("real", "inconclusive", "fake")
+LABEL_NAMES: tuple[Answer, Answer] = ("real", "fake")
 DIFFICULTIES = ("easy", "mid", "hard")
 PARTS = ("left_eye", "right_eye", "nose", "mouth")
 """In the order of the bits in a composite's name; left and right are those of the photo, not of the person.

@@ -92,14 +92,14 @@ def read_image_bytes(path: Path) -> bytes:
         raise ImageError(path, "a link to nothing" if broken_link else error.strerror or str(error)) from None
 
 
-def decode_image(data: bytes, where: Path | str) -> Image.Image:
+def decode_image(data: bytes, where: Path | str, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The image that `data` encodes, upright RGB. Raises ImageError, which names `where`."""
-    return _decode(data, where, draft=False)[0]
+    return _decode(data, where, max_pixels, draft=False)[0]
 
 
 def image_facts(data: bytes, where: Path | str) -> ImageFacts:
     """Facts from the header, once all of `data` has been decoded, a JPEG at reduced size. Raises ImageError."""
-    return _decode(data, where, draft=True)[1]
+    return _decode(data, where, MAX_PIXELS, draft=True)[1]
 
 
 def fit(image: Image.Image, px: int) -> Pixels:
@@ -110,27 +110,27 @@ def fit(image: Image.Image, px: int) -> Pixels:
     return np.asarray(square)
 
 
-def _decode(data: bytes, where: Path | str, *, draft: bool) -> tuple[Image.Image, ImageFacts]:
+def _decode(data: bytes, where: Path | str, max_pixels: int, *, draft: bool) -> tuple[Image.Image, ImageFacts]:
     if not data:
         raise ImageError(where, "empty file")
     _silence_pillow()
     try:
-        return _decode_as_it_is(data, where, draft=draft)
+        return _decode_as_it_is(data, where, max_pixels, draft=draft)
     except ImageError:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow raises errors of almost any type on damaged files
         reason = _describe_damage(data, error)
     try:  # what Pillow cannot read may be a colour profile that is too long for it, say, and no pixel
-        return _decode_as_it_is(strip_metadata(data), where, draft=draft)
+        return _decode_as_it_is(strip_metadata(data), where, max_pixels, draft=draft)
     except ImageError:
         raise
     except Exception:  # noqa: BLE001 - as above
         raise ImageError(where, reason) from None
 
 
-def _decode_as_it_is(data: bytes, where: Path | str, *, draft: bool) -> tuple[Image.Image, ImageFacts]:
+def _decode_as_it_is(data: bytes, where: Path | str, max_pixels: int, *, draft: bool) -> tuple[Image.Image, ImageFacts]:
     """Raises ImageError where the image cannot be used, and almost any other error where it is damaged."""
-    image: Image.Image = _open(data, where)
+    image: Image.Image = _open(data, where, max_pixels)
     tables: dict[int, list[int]] = getattr(image, "quantization", {})
     size = image.size
     if draft:
@@ -144,15 +144,15 @@ def _decode_as_it_is(data: bytes, where: Path | str, *, draft: bool) -> tuple[Im
     return image, ImageFacts(width, height, sum(tables[0]) if 0 in tables else None)
 
 
-def _open(data: bytes, where: Path | str) -> Image.Image:
+def _open(data: bytes, where: Path | str, max_pixels: int) -> Image.Image:
     """The image with its header read and its pixels not yet decoded."""
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise ImageError(where, f"more than {MAX_PIXELS:,} pixels") from None
     size = f"{image.width:,} x {image.height:,} pixels"
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(where, f"{size}: more than {MAX_PIXELS:,}")
+    if image.width * image.height > max_pixels:
+        raise ImageError(where, f"{size}: more than {max_pixels:,}")
     if max(image.size) > MAX_SIDE_PX:
         raise ImageError(where, f"{size}: a side longer than {MAX_SIDE_PX:,}")
     frames = getattr(image, "n_frames", 1)

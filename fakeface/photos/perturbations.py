@@ -4,6 +4,7 @@ Each takes an upright RGB image and returns an RGB image, the same on every run;
 """
 
 import io
+import math
 from collections.abc import Callable
 from functools import partial
 from zlib import crc32
@@ -18,6 +19,8 @@ NOISE_SIGMA = 10.0
 """The noise's standard deviation, on a scale of 0 to 255."""
 NOISE_ROWS = 64
 """The noise is made for so many rows at once: of a large photo as numbers with a fraction, memory may not hold all."""
+JPEG_QUALITIES = (95, 75, 50)
+HALF = 0.5
 LAUNDERED_SHARE = (0.80, 0.97)
 LAUNDERED_QUALITY = (80, 95)
 """What sites make of a photo that is uploaded: sides reduced to a share of what they were, JPEG of a quality, both included."""
@@ -34,7 +37,7 @@ def jpeg(image: Image.Image, quality: int) -> Image.Image:
 
 def half_size(image: Image.Image) -> Image.Image:
     """Reduce to half the width and height and enlarge again, with the antialiasing bilinear filter of `fit`."""
-    half = ((image.width + 1) // 2, (image.height + 1) // 2)
+    half = (math.ceil(HALF * image.width), math.ceil(HALF * image.height))
     return image.resize(half, Image.Resampling.BILINEAR).resize(image.size, Image.Resampling.BILINEAR)
 
 
@@ -69,9 +72,7 @@ def web(image: Image.Image) -> Image.Image:
 
 
 PERTURBATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "jpeg_95": partial(jpeg, quality=95),
-    "jpeg_75": partial(jpeg, quality=75),
-    "jpeg_50": partial(jpeg, quality=50),
+    **{f"jpeg_{quality}": partial(jpeg, quality=quality) for quality in JPEG_QUALITIES},
     "half_size": half_size,
     "blur": blur,
     "noise": noise,

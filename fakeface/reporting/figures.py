@@ -189,8 +189,8 @@ def _finish(axes: Axes, title: str, legend: str | None = "best") -> None:
 
 
 def verdicts_figure(photos: Sequence[tuple[str, Pixels, str]]) -> Figure:
-    """Photos (px, px, 3) as the models see them, each with its file's name above and the verdicts below."""
-    columns = min(len(photos), 4)
+    """Photos (H, W, 3) in rows of three, each with its file's name above and what is said of it below."""
+    columns = min(len(photos), 3)
     rows = -(-len(photos) // columns)
     figure = Figure(figsize=(3.2 * columns, 4.0 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()

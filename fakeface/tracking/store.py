@@ -14,6 +14,8 @@ from filelock import FileLock
 
 from fakeface.core.checkout import checkout_root
 from fakeface.core.console import tell
+from fakeface.core.errors import FakefaceError
+from fakeface.detector import CARD_FILE
 from fakeface.tracking.redaction import redacted
 from fakeface.tracking.relocation import (
     BUSY_TIMEOUT_S,
@@ -32,6 +34,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 """MLflow's own, where the user has not set them: quiet, and a request to a dead server ends within 20 s."""
 
@@ -149,6 +152,24 @@ def open_store(uri: str) -> Store:
             SqlAlchemyStore(uri, artifact_root().as_uri())
         client = mlflow.MlflowClient(uri)
         return Store(mlflow, client, _experiment_id(mlflow, client, artifact_root().as_uri() if is_database(uri) else None))
+
+
+def fetch_models(uri: str, folder: Path) -> Path:
+    """Copy what MLflow has under `runs:/...` or `models:/...` into a folder, and find the one with both models in it.
+
+    Raises:
+        FakefaceError: the store does not answer or has no such model, or there are not both in it.
+    """
+    mlflow = open_store(store_uri()).mlflow
+    try:
+        fetched = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    except Exception as error:  # noqa: BLE001 - of MLflow, of its stores, of the network
+        raise FakefaceError(f"{uri}: {redacted(' '.join(str(error).split()))[:200]}") from None
+    found = [card.parents[1] for card in sorted(fetched.rglob(f"ce/{CARD_FILE}"))]
+    both = [models for models in found if (models / "bce" / CARD_FILE).is_file()]
+    if not both:
+        raise FakefaceError(f"{uri}: no models ce and bce in it: expected what `report` registers")
+    return both[0]
 
 
 def _experiment_id(mlflow: Any, client: Any, artifact_location: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Calibration on the valid images: a temperature, so that p_fake is a probability, and thresholds for operating points.
+"""Calibration on the valid images: a temperature, so that p_fake is a probability, thresholds, and the band between answers.
 
 `labels` (N,) 0 real, 1 fake; `p_fake` (N,) in [0, 1].
 """
@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from fakeface.core.records import FAKE, REAL, ThresholdName
+from fakeface.detector import Answers
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
@@ -22,6 +23,8 @@ CERTAIN = 1e-12
 """p_fake is kept this far from 0 and 1, whose log-odds are infinite."""
 NEVER = float(np.nextafter(1, 2))
 """A threshold that no p_fake reaches, 1 included."""
+NONE_BELOW = 0.0
+"""A threshold that no p_fake is below."""
 
 
 def fit_temperature(labels: Labels, p_fake: Probabilities) -> float:
@@ -57,6 +60,29 @@ def choose_thresholds(labels: Labels, p_fake: Probabilities) -> dict[ThresholdNa
         "balanced_accuracy": float(candidates[nearest]),
         "few_false_alarms": float(candidates[lowest]),
     }
+
+
+def choose_answers(labels: Labels, p_fake: Probabilities, max_error: float) -> Answers:
+    """The narrowest band around 0.5 outside which, on either side, at most the share `max_error` of the answers is wrong.
+
+    The ends are found apart: `fake_from` is the lowest p_fake of at least 0.5, `real_below` the highest of at most 0.5, each
+    0.5 or midway between the p_fake of two images. Where none will do, `fake_from` is NEVER or `real_below` NONE_BELOW: no
+    image gets that answer. The shares are of images mixed as these are: where fakes are rarer, more of "fake" is wrong.
+    """
+    steps = np.unique(p_fake)
+    between = (steps[1:] + steps[:-1]) / 2
+    from_half_up = [HALF, *between[between > HALF]]
+    from_half_down = [HALF, *between[between < HALF][::-1]]
+    return Answers(
+        max_error,
+        real_below=next((float(cut) for cut in from_half_down if _holds(labels[p_fake < cut], REAL, max_error)), NONE_BELOW),
+        fake_from=next((float(cut) for cut in from_half_up if _holds(labels[p_fake >= cut], FAKE, max_error)), NEVER),
+    )
+
+
+def _holds(labels: Labels, answer: int, max_error: float) -> bool:
+    """Whether an answer to images with these labels is wrong for at most that share of them; not if there are none."""
+    return len(labels) > 0 and bool((labels != answer).mean() <= max_error)
 
 
 def _share_at_or_above(p_fake: Probabilities, candidates: Probabilities) -> Probabilities:

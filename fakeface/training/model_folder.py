@@ -1,5 +1,6 @@
 """The model folder: weights, the exported network for use without torch, the model's card and the training's run record."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from safetensors.torch import save
 
 from fakeface.core.files import replacing, write_json
 from fakeface.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE
-from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
+from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature
 from fakeface.training.export import ExportedClassifier, check_export, export_onnx
 from fakeface.training.fit import FitResult
 from fakeface.training.network import copy_weights
@@ -19,8 +20,10 @@ from fakeface.training.recipe import Recipe
 CHECKED_IMAGES = 8
 
 
-def write_model(folder: Path, result: FitResult, recipe: Recipe, valid: PackedSide, *, is_sample: bool) -> None:
-    """Calibrate the trained network on the valid images and write its folder.
+def write_model(
+    folder: Path, result: FitResult, recipe: Recipe, valid: PackedSide, max_error: float, *, is_sample: bool
+) -> None:
+    """Calibrate the trained network on the valid images, where it may err in `max_error` of its answers; write its folder.
 
     Raises:
         FakefaceError: the exported network does not compute what the trained one does.
@@ -44,6 +47,7 @@ def write_model(folder: Path, result: FitResult, recipe: Recipe, valid: PackedSi
         "best_epoch": result.best.epoch,
         "temperature": temperature,
         "thresholds": choose_thresholds(valid.labels, p_fake),
+        "answers": asdict(choose_answers(valid.labels, p_fake, max_error)),
     }
     write_json(folder / CARD_FILE, card)
     write_json(folder / RUN_FILE, result.run_record)

@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import shutil
@@ -13,15 +14,17 @@ from PIL import Image
 
 from fakeface.commands import predict
 from fakeface.core.files import read_json, write_json
-from fakeface.core.records import FRAMINGS, OBJECTIVE_NAMES, THRESHOLD_NAMES, Framing
-from fakeface.detector import CARD_FILE, NETWORK_FILE, load_detector
+from fakeface.core.records import OBJECTIVE_NAMES, THRESHOLD_NAMES
+from fakeface.detector import CARD_FILE, NETWORK_FILE, Answers, Detector, Scores, load_detector
 from fakeface.faces.crops import crop
-from fakeface.faces.finder import find_landmarks
+from fakeface.faces.finder import find_faces
 from fakeface.photos.images import fit, read_image
 from fakeface.reporting import figures
+from fakeface.reporting.judgements import RESERVATIONS
+from fakeface.tracking.store import open_store, store_uri
 from tests.conftest import ROOT, Command, Outcome, photo
 from tests.faces.drawn import drawn_face
-from tests.tiny_models import IMAGE_PX, THRESHOLDS, write_model
+from tests.tiny_models import ANSWERS, IMAGE_PX, THRESHOLDS, write_model
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +54,36 @@ def test_the_verdict_is_the_one_that_evaluate_would_give(command: Command, model
     for objective in OBJECTIVE_NAMES:
         p_fake = load_detector(models / objective).scores(packed).p_fake
         assert [verdict[objective]["p_fake"] for verdict in told] == pytest.approx(p_fake.tolist(), abs=1e-6)
-        assert [verdict[objective]["verdict"] for verdict in told] == ["fake" if p >= 0.5 else "real" for p in p_fake]
+        assert [verdict[objective]["answer"] for verdict in told] == [Answers(**ANSWERS).answer(p) for p in p_fake]
 
 
 def test_in_words_it_is_a_line_per_photo(command: Command, models: Path, photos: list[Path]) -> None:
-    outcome = command(predict, "--models", models, *photos)
-    as_json = [json.loads(line) for line in command(predict, "--json", "--models", models, *photos).out.splitlines()]
-    assert outcome.out.splitlines() == [
-        f"{verdict['photo']}  "
-        + "  ".join(f"{name}: {verdict[name]['verdict']} (p_fake {verdict[name]['p_fake']:.3f})" for name in OBJECTIVE_NAMES)
-        for verdict in as_json
-    ]
+    outcome = command(predict, "--models", models, "--threshold", "half", *photos)
+    json_lines = command(predict, "--json", "--models", models, "--threshold", "half", *photos).out.splitlines()
+    for line, told in zip(outcome.out.splitlines(), map(json.loads, json_lines), strict=True):
+        answers = [f"{name}: {told[name]['answer']} (p_fake {told[name]['p_fake']:.3f})" for name in OBJECTIVE_NAMES]
+        doubts = [f"[{'; '.join(RESERVATIONS[name] for name in told['reservations'])}]"] if told["reservations"] else []
+        assert line == "  ".join([told["photo"], told["answer"], *answers, *doubts])
+
+
+def test_in_words_an_answer_that_is_none_says_where_the_others_begin(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path
+) -> None:
+    never = Path(shutil.copytree(models, tmp_path / "models"))
+    for objective in OBJECTIVE_NAMES:
+        card = read_json(never / objective / CARD_FILE)
+        write_json(never / objective / CARD_FILE, card | {"answers": {"max_error": 0.1, "real_below": 0.0, "fake_from": 1.1}})
+    (line,) = command(predict, "--models", never, photos[0]).out.splitlines()
+    assert "  inconclusive  ce: inconclusive (p_fake 0." in line
+    assert line.count(", real below 0.000, fake from 1.100)") == 2
+
+
+def test_no_number_that_people_read_is_surer_than_99_percent(
+    command: Command, models: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Detector, "scores", lambda *_: Scores(np.array([0.9999]), np.zeros((1, 2))))
+    assert command(predict, "--models", models, photos[0]).out.count("(p_fake 0.990)") == 2
+    assert json.loads(command(predict, "--models", models, "--json", photos[0]).out)["ce"]["p_fake"] == 0.9999
 
 
 def test_in_words_a_threshold_other_than_a_half_is_told(command: Command, models: Path, photos: list[Path]) -> None:
@@ -80,8 +102,8 @@ def test_the_verdict_follows_the_threshold_that_was_asked_for(
     for verdict in map(json.loads, asked.splitlines()):
         for objective in OBJECTIVE_NAMES:
             told = verdict[objective]
-            assert told["threshold"] == THRESHOLDS[threshold]
-            assert told["verdict"] == ("fake" if told["p_fake"] >= told["threshold"] else "real")
+            assert told["real_below"] == told["fake_from"] == THRESHOLDS[threshold]
+            assert told["answer"] == ("fake" if told["p_fake"] >= THRESHOLDS[threshold] else "real")
 
 
 def test_the_two_models_are_not_one(command: Command, models: Path, photos: list[Path]) -> None:
@@ -137,35 +159,144 @@ def test_any_name_will_do(command: Command, models: Path, tmp_path: Path, name: 
     assert (tmp_path / "결과 그림.png").is_file()
 
 
-@pytest.mark.parametrize("framing", FRAMINGS)
-def test_a_figure_shows_what_was_judged(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framing: Framing
+@pytest.fixture(scope="module")
+def face_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faces")
+    write_model(folder / "ce", "ce", framing="face", gives_evidence=True)
+    write_model(folder / "bce", "bce", framing="face")
+    return folder
+
+
+@pytest.fixture
+def two_faces(tmp_path: Path) -> Path:
+    picture = photo(0, 700, 400)
+    picture.paste(drawn_face(1, 160), (30, 100))
+    picture.paste(drawn_face(0, 320), (330, 40))
+    picture.save(tmp_path / "two.png")
+    return tmp_path / "two.png"
+
+
+def test_every_face_has_a_line_an_object_and_a_row(command: Command, face_models: Path, two_faces: Path) -> None:
+    words = ("--model", face_models, two_faces)
+    lines = command(predict, *words).out.splitlines()
+    assert [line.split("  ")[1].split(":")[0] for line in lines] == ["face 1 of 2", "face 2 of 2"]
+    objects = [json.loads(line) for line in command(predict, "--json", *words).out.splitlines()]
+    assert [(told["face"], told["faces"]) for told in objects] == [(1, 2), (2, 2)]
+    assert objects[0]["box"][0] > 330 > 190 > objects[1]["box"][2]
+    rows = list(csv.DictReader(command(predict, "--csv", *words).out.splitlines()))
+    assert [(row["photo"], row["face"], row["answer"]) for row in rows] == [
+        (str(two_faces), str(told["face"]), told["answer"]) for told in objects
+    ]
+    assert [float(row["bce_p_fake"]) for row in rows] == [told["bce"]["p_fake"] for told in objects]
+    assert [[float(row[side]) for side in ("left", "top", "right", "bottom")] for row in rows] == [
+        told["box"] for told in objects
+    ]
+
+
+def test_a_photo_without_a_face_is_judged_only_if_asked_and_the_line_says_so(
+    command: Command, face_models: Path, photos: list[Path]
 ) -> None:
+    outcome = command(predict, "--model", face_models, photos[0])
+    assert outcome == Outcome(1, "", f"error: {photos[0]}: no face found; --whole judges the whole picture\n")
+    outcome = command(predict, "--model", face_models, "--whole", photos[0])
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "[no face found, the whole picture was judged" in outcome.out
+    told = json.loads(command(predict, "--model", face_models, "--whole", "--json", photos[0]).out)
+    assert (told["face"], told["faces"], told["box"]) == (1, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "bounds", "status"),
+    [
+        ("fake", (0.0, 0.0), 3),
+        ("fake", (1.1, 1.1), 0),
+        ("fake", (0.0, 1.1), 0),
+        ("inconclusive", (0.0, 1.1), 3),
+        ("inconclusive", (0.0, 0.0), 3),
+        ("inconclusive", (1.1, 1.1), 0),
+    ],
+)
+def test_a_script_can_stop_at_an_answer(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path, fail_on: str, bounds: tuple[float, float], status: int
+) -> None:
+    real_below, fake_from = bounds
+    sure = Path(shutil.copytree(models, tmp_path / "models"))
     for objective in OBJECTIVE_NAMES:
-        write_model(tmp_path / "models" / objective, objective, framing=framing)
-    picture = photo(0, 400, 260)
-    picture.paste(drawn_face(0, 200), (180, 40))
-    picture.save(tmp_path / "face.png")
+        card = read_json(sure / objective / CARD_FILE)
+        answers = {"max_error": 0.1, "real_below": real_below, "fake_from": fake_from}
+        write_json(sure / objective / CARD_FILE, card | {"answers": answers})
+    assert command(predict, "--models", sure, "--fail-on", fail_on, *photos).status == status
+
+
+def test_a_figure_has_the_photo_and_both_models_crops_of_each_face(
+    command: Command, face_models: Path, two_faces: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     shown: list[Any] = []
     draw = figures.verdicts_figure
 
-    def keep(photos: list[Any]) -> Any:
-        shown.extend(photos)
-        return draw(photos)
+    def keep(panels: list[Any]) -> Any:
+        shown.extend(panels)
+        return draw(panels)
 
     monkeypatch.setattr(figures, "verdicts_figure", keep)
-    paths = ("--models", tmp_path / "models", "--figure", tmp_path / "out.png", tmp_path / "face.png")
-    assert command(predict, *paths).status == 0
-    ((name, pixels, _),) = shown
-    assert name == "face.png"
-    expected = crop(picture, find_landmarks(picture), framing, predict.FIGURE_PX)
-    np.testing.assert_array_equal(pixels, expected.pixels)
+    assert command(predict, "--model", face_models, "--figure", tmp_path / "out.png", two_faces).status == 0
+    assert [words.split(":")[0] for _, _, words in shown] == ["face 1", "ce", "bce", "face 2", "ce", "bce"]
+    picture = read_image(two_faces)
+    for face, panels in zip(find_faces(picture), (shown[:3], shown[3:]), strict=True):
+        crop_alone = Image.fromarray(crop(picture, face.landmarks, "face", IMAGE_PX).pixels)
+        enlarged = np.asarray(crop_alone.resize((predict.FIGURE_PX, predict.FIGURE_PX), Image.Resampling.BICUBIC))
+        np.testing.assert_array_equal(panels[2][1], enlarged)  # bce gives no evidence, so there is no map over it
+        assert np.abs(panels[1][1].astype(int) - enlarged).max() > 20
 
 
-def as_the_shell_runs_it(folder: Path, *arguments: object, **env: str) -> subprocess.CompletedProcess[bytes]:
+def test_a_pattern_is_expanded_and_one_that_fits_nothing_is_named(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path
+) -> None:
+    outcome = command(predict, "--models", models, f"{tmp_path}/*.[jp]*", f"{tmp_path}/*.gif")
+    assert [line.split("  ")[0] for line in outcome.out.splitlines()] == [str(path) for path in photos[:2]]
+    assert (outcome.status, outcome.err) == (1, f"error: {tmp_path}/*.gif: nothing fits this pattern\n")
+
+
+def test_a_list_on_standard_input_is_judged(models: Path, photos: list[Path]) -> None:
+    names = "".join(f"{path}\n" for path in photos)
+    done = as_the_shell_runs_it(photos[0].parent, "--models", models, "-", listed=names.encode())
+    assert [line.split("  ")[0] for line in done.stdout.decode().splitlines()] == names.split()
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_model_that_mlflow_keeps_is_fetched_by_its_alias(
+    command: Command, models: Path, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store.db")
+    monkeypatch.chdir(tmp_path)
+    store = open_store(store_uri())
+    run = store.client.create_run(store.experiment_id)
+    store.client.log_artifacts(run.info.run_id, str(models), "models")
+    store.client.create_registered_model("fakeface")
+    source = f"{run.info.artifact_uri}/models"
+    version = store.client.create_model_version("fakeface", source, run.info.run_id)
+    store.client.set_registered_model_alias("fakeface", "champion", version.version)
+    expected = command(predict, "--json", "--model", models, photos[0])
+    for uri in (f"runs:/{run.info.run_id}/models", "models:/fakeface@champion"):
+        assert command(predict, "--json", "--model", uri, photos[0]) == expected
+    outcome = command(predict, "--model", "models:/fakeface@nobody", photos[0])
+    assert (outcome.status, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+    assert outcome.err.startswith("error: models:/fakeface@nobody: ")
+    store.client.log_text(run.info.run_id, "no model", "notes/notes.txt")
+    outcome = command(predict, "--model", f"runs:/{run.info.run_id}/notes", photos[0])
+    assert outcome.err.endswith("/notes: no models ce and bce in it: expected what `report` registers\n")
+
+
+def as_the_shell_runs_it(
+    folder: Path,
+    *arguments: object,
+    listed: bytes | None = None,
+    **env: str,
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-m", "fakeface", "predict", *map(str, arguments)],
         capture_output=True,
+        input=listed,
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | env,
     )
@@ -178,7 +309,7 @@ def test_a_name_that_is_not_utf8_is_shown_all_the_same(models: Path, tmp_path: P
     (tmp_path / "latin1.jpg").rename(path)
     done = as_the_shell_runs_it(tmp_path, "--figure=out.png", "--models", models, path, PYTHONIOENCODING="utf-8:strict")
     assert (done.returncode, done.stderr.decode()) == (0, "")
-    assert done.stdout.decode().startswith(rf"{tmp_path}/caf\udce9.jpg  ce: ")
+    assert done.stdout.decode().startswith(rf"{tmp_path}/caf\udce9.jpg  ")
 
 
 def test_json_names_every_file_as_it_is(models: Path, tmp_path: Path) -> None:
@@ -228,28 +359,29 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_word(models: Path, tmp_
     assert "Traceback" not in complaint
 
 
-def test_without_params_yaml_fake_is_from_a_half(
+def test_the_bounds_are_the_models_own_whatever_params_yaml_says(
     command: Command, models: Path, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In any folder; a file that is named has to be there."""
+    """Only a file that is named counts, and it has to be there."""
+    (tmp_path / "params.yaml").write_text("threshold: few_false_alarms\n")
     monkeypatch.chdir(tmp_path)
-    for verdict in map(json.loads, command(predict, "--json", "--models", models, *photos).out.splitlines()):
-        assert {verdict[objective]["threshold"] for objective in OBJECTIVE_NAMES} == {0.5}
+    for told in map(json.loads, command(predict, "--json", "--models", models, *photos).out.splitlines()):
+        for objective in OBJECTIVE_NAMES:
+            assert (told[objective]["real_below"], told[objective]["fake_from"]) == (0.4, 0.6)
     outcome = command(predict, "--models", models, "--params", "other.yaml", *photos)
     assert (outcome.status, outcome.err) == (2, "error: other.yaml: no such file\n")
 
 
-def test_the_figure_shows_what_was_judged(command: Command, models: Path, photos: list[Path], tmp_path: Path) -> None:
+def test_a_figure_has_a_row_per_photo(command: Command, models: Path, photos: list[Path], tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no photo\n")
     out = tmp_path / "out.png"
     assert command(predict, "--models", models, "--figure", out, *photos, tmp_path / "text.jpg").status == 1
     with Image.open(out) as image:
         assert image.format == "PNG"
-        four_in_a_row = image.size
+        four_rows = image.size
     assert command(predict, "--models", models, "--figure", out, photos[0]).status == 0
     with Image.open(out) as image:
-        assert image.width * 4 == four_in_a_row[0]
-        assert image.height == four_in_a_row[1]
+        assert (image.width, 4 * image.height) == four_rows
 
 
 @pytest.mark.parametrize(

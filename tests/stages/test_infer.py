@@ -130,7 +130,8 @@ def test_of_a_face_it_is_what_predict_says_too(
         write_model(models / objective, objective, framing="face", sees_regions=True)
     assert run() == Outcome(0, "", "")
     found = predictions(tmp_path)
-    outcome = command(predict, "--json", "--models", models, "--threshold", "half", *(root / row.path for row in found))
+    words = ("--json", "--whole", "--models", models)
+    outcome = command(predict, *words, *(root / row.path for row in found))
     told = [json.loads(line) for line in outcome.out.splitlines()]
     assert [row.ce_p_fake for row in found] == [verdict["ce"]["p_fake"] for verdict in told]
     detectors = load_detectors(models)

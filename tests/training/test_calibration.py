@@ -3,7 +3,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
+from fakeface.detector import Answers
+from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -75,3 +76,43 @@ def test_of_equally_good_thresholds_the_one_nearest_to_one_half_is_taken() -> No
 def test_a_real_image_that_is_surely_fake_is_called_so_by_no_careful_threshold() -> None:
     found = choose_thresholds(np.array([0, 0, 1]), np.array([1.0, 1.0, 0.4]))
     assert found["few_false_alarms"] > 1
+
+
+@given(seed=SEEDS, count=st.integers(1, 60), max_error=st.sampled_from([0.02, 0.1, 0.3]))
+def test_the_band_is_the_narrowest_that_a_search_over_all_finds(seed: int, count: int, max_error: float) -> None:
+    labels, p_fake = scores(seed, count, 1.0)
+    p_fake = p_fake.round(2)
+    found = choose_answers(labels, p_fake, max_error)
+
+    def is_kept(called: np.ndarray, label: int) -> bool:
+        return bool(called.any()) and (labels[called] != label).mean() <= max_error
+
+    cuts = np.append(np.arange(0.005, 1, 0.01), 0.5)
+    fakes = [(p_fake >= cut).sum() for cut in cuts[cuts >= 0.5] if is_kept(p_fake >= cut, 1)]
+    reals = [(p_fake < cut).sum() for cut in cuts[cuts <= 0.5] if is_kept(p_fake < cut, 0)]
+    assert (p_fake >= found.fake_from).sum() == max(fakes, default=0)
+    assert (p_fake < found.real_below).sum() == max(reals, default=0)
+    assert 0 <= found.real_below <= 0.5 <= found.fake_from
+
+
+def test_where_few_enough_are_wrong_anyway_every_image_is_called_real_or_fake() -> None:
+    found = choose_answers(np.array([0] * 9 + [1] * 11), np.array([0.1] * 10 + [0.9] * 10), max_error=0.1)
+    assert (found.real_below, found.fake_from) == (0.5, 0.5)
+
+
+def test_an_answer_that_would_be_wrong_too_often_is_never_given() -> None:
+    found = choose_answers(np.array([0, 1, 0, 1]), np.array([0.0, 0.0, 1.0, 1.0]), max_error=0.1)
+    assert [found.answer(p_fake) for p_fake in (0.0, 0.5, 1.0)] == ["inconclusive"] * 3
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_of_images_of_one_kind_only_that_answer_is_given(label: int) -> None:
+    found = choose_answers(np.full(4, label), np.array([0.0, 0.3, 0.7, 1.0]), max_error=0.1)
+    other = "inconclusive"
+    assert [found.answer(p_fake) for p_fake in (0.2, 0.8)] == (["real", other] if label == 0 else [other, "fake"])
+
+
+def test_the_answers_at_the_ends_of_the_band() -> None:
+    found = Answers(0.1, real_below=0.3, fake_from=0.7)
+    expected = {0.0: "real", 0.29: "real", 0.3: "inconclusive", 0.69: "inconclusive", 0.7: "fake", 1.0: "fake"}
+    assert {p_fake: found.answer(p_fake) for p_fake in expected} == expected

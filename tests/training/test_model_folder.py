@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +10,15 @@ from fakeface.core.files import read_json
 from fakeface.detector import load_detector
 from fakeface.params import ModelParams
 from fakeface.training import fit as training
-from fakeface.training.calibration import apply_temperature, choose_thresholds, fit_temperature
+from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.export import ExportedClassifier, check_export
 from fakeface.training.fit import FitResult, fit
 from fakeface.training.model_folder import write_model
 from fakeface.training.network import copy_weights
 from tests.training.tiny import ARCH, CPU, EVAL_PX, RECIPE, TRAIN_PX, RecordingLog, packed_side, same, tiny_network
+
+MAX_ERROR = 0.1
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def result(monkeypatch: pytest.MonkeyPatch) -> FitResult:
 def test_the_model_folder_holds_the_calibrated_model_of_the_best_epoch(result: FitResult, tmp_path: Path) -> None:
     valid = packed_side("valid", 30, EVAL_PX)
     weights = copy_weights(result.network)
-    write_model(tmp_path / "models/ce", result, RECIPE, valid, is_sample=True)
+    write_model(tmp_path / "models/ce", result, RECIPE, valid, MAX_ERROR, is_sample=True)
     names = sorted(path.name for path in (tmp_path / "models/ce").iterdir())
     assert names == ["model.json", "network.onnx", "run.json", "weights.safetensors"]
     assert same(load_file(tmp_path / "models/ce/weights.safetensors"), weights)
@@ -48,14 +50,17 @@ def test_the_model_folder_holds_the_calibrated_model_of_the_best_epoch(result: F
         "best_epoch": result.best.epoch,
         "temperature": temperature,
         "thresholds": choose_thresholds(valid.labels, p_fake),
+        "answers": asdict(choose_answers(valid.labels, p_fake, MAX_ERROR)),
     }
-    exported, *_ = load_detector(tmp_path / "models/ce").scores(valid.images)
+    detector = load_detector(tmp_path / "models/ce")
+    assert asdict(detector.answers) == card["answers"]
+    exported, *_ = detector.scores(valid.images)
     assert exported == pytest.approx(p_fake, abs=1e-5)
 
 
 def test_an_exported_network_that_differs_from_the_trained_one_is_refused(result: FitResult, tmp_path: Path) -> None:
     valid = packed_side("valid", 30, EVAL_PX)
-    write_model(tmp_path, result, RECIPE, valid, is_sample=True)
+    write_model(tmp_path, result, RECIPE, valid, MAX_ERROR, is_sample=True)
     classifier = ExportedClassifier(result.network, RECIPE.objective, RECIPE.mean, RECIPE.std, temperature=9.0).eval()
     with pytest.raises(FakefaceError, match=r"network\.onnx: p_fake differs by .* expected at most 0\.0001$"):
         check_export(classifier, {"images": valid.images[:8]}, tmp_path / "network.onnx")
@@ -71,7 +76,7 @@ def test_a_network_that_sees_regions_and_cooccurrences_is_exported_with_them(tmp
     train, valid = packed_side("train", 8, 64), packed_side("valid", 10, 64)
     recipe = replace(recipe, train=replace(recipe.train, epochs=1), augment=replace(recipe.augment, crop_px=64))
     result = fit(recipe, CPU, train, valid, Checkpoints(None), {"epochs": []}, RecordingLog())
-    write_model(tmp_path, result, recipe, valid, is_sample=True)
+    write_model(tmp_path, result, recipe, valid, MAX_ERROR, is_sample=True)
     detector = load_detector(tmp_path)
     assert (detector.framing, detector.sees_regions, detector.sees_cooccurrences) == ("face", True, True)
     logits = detector.scores(valid.images, valid.regions, valid.cooccurrences[:, 0]).logits
