@@ -22,9 +22,7 @@ CLASSES = 2
 OUTPUTS = CLASSES + len(PARTS)
 """Real, fake, and for each part whether it was replaced."""
 DROPOUT = 0.3
-COOCCURRENCE_UNITS = 128
-COOCCURRENCE_DROPOUT = (0.2, 0.5)
-"""Of the values themselves, and of the hidden units that judge them."""
+HIDDEN_UNITS = 128
 PROBE_PX = 224
 LEAST_VARIANCE = 1e-4
 LEAST_PIXELS = 1e-6
@@ -100,19 +98,12 @@ class FeatureBranch(nn.Module):
 
 
 class CooccurrenceBranch(nn.Module):
-    """Judges co-occurrences (N, SIZE), standardised, by a layer of hidden units -> (N, OUTPUTS)."""
+    """Judges co-occurrences (N, SIZE), standardised, by one hidden layer -> (N, OUTPUTS)."""
 
     def __init__(self) -> None:
         super().__init__()
-        of_values, of_units = COOCCURRENCE_DROPOUT
         self.standardize = Standardization(SIZE)
-        self.head = nn.Sequential(
-            nn.Dropout(of_values),
-            nn.Linear(SIZE, COOCCURRENCE_UNITS),
-            nn.ReLU(),
-            nn.Dropout(of_units),
-            nn.Linear(COOCCURRENCE_UNITS, OUTPUTS),
-        )
+        self.head = nn.Sequential(nn.Linear(SIZE, HIDDEN_UNITS), nn.ReLU(), nn.Linear(HIDDEN_UNITS, OUTPUTS))
 
     def forward(self, cooccurrences: Tensor) -> Tensor:
         outputs: Tensor = self.head(self.standardize(cooccurrences))
