@@ -1,6 +1,6 @@
 """Bring up the page on which anybody judges photos of their own, in a browser on this machine.
 
-Photos are dropped, pasted, chosen or taken there; each stays in memory until it is judged, and no longer. Nothing is loaded from
+Photos are dropped, pasted, chosen or taken there; each stays in memory until it is judged, and no longer. Nothing comes from
 elsewhere. Other machines reach the page only with --host, and by a name that --allow-host names.
 
 Examples:
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fakeface.commands import model_folder, require
 from fakeface.core.console import tell
-from fakeface.core.errors import FakefaceError, describe_os_error
+from fakeface.core.errors import FakefaceError
 from fakeface.detector import load_detectors
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -49,6 +49,7 @@ def run(models: str, metrics: Path, host: str, port: int, allow_host: Sequence[s
     """Serve until it is interrupted."""
     for package in PACKAGES:
         require(package, "`fakeface web`", extra="web")
+    import os
     import socket
 
     import uvicorn
@@ -63,7 +64,7 @@ def run(models: str, metrics: Path, host: str, port: int, allow_host: Sequence[s
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise FakefaceError(f"--host {host} --port {port}: {describe_os_error(error)}") from None
+        raise FakefaceError(f"--host {host} --port {port}: {os.strerror(error.errno or 0)}") from None
     shown = f"[{host}]" if ":" in host else host
     if host not in ("127.0.0.1", "::1", "localhost"):
         tell(f"note: whoever reaches {host} can use the page; by other names only those of --allow-host")

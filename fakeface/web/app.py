@@ -28,8 +28,9 @@ from fakeface.web.words import LANGUAGES, WORDS, Language, preferred_language, r
 
 MAX_BYTES, MAX_PIXELS = 20_000_000, 50_000_000
 HERE = Path(__file__).parent
+POLICY = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'")
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "; ".join(POLICY),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",

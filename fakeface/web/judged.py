@@ -51,14 +51,15 @@ def _face(
         "meaning": words[f"means_{judgement.answer}"].format(share=f"{share:.0%}"),
         "reservations": [RESERVATIONS[language][name] for name in judgement.reservations],
         "models": {
-            name: _model(name, verdict, detectors[name], words, scale) | {"map": _map_words(name, about, words)}
+            name: _model(name, verdict, detectors[name], words, scale)
+            | {"map": _map_words(verdict.answer, words, shows_edits=about.shows_edits[name])}
             for name, verdict in judgement.verdicts.items()
         },
     }
 
 
 def _model(name: str, verdict: Verdict, detector: Detector, words: dict[str, str], scale: float) -> dict[str, Any]:
-    answer: Answer = verdict.answer
+    answer = verdict.answer
     shown = shown_p_fake(verdict.score.p_fake)
     percent = f"{shown:.0%}"
     return {
@@ -76,11 +77,12 @@ def _model(name: str, verdict: Verdict, detector: Detector, words: dict[str, str
     }
 
 
-def _map_words(name: str, about: About, words: dict[str, str]) -> dict[str, str]:
-    """A map may be called what was edited only where the test images say so."""
-    if about.shows_edits.get(name):
-        return {"label": words["edits"], "note": ""}
-    return {"label": words["origin"], "note": words["origin_note"]}
+def _map_words(answer: Answer, words: dict[str, str], *, shows_edits: bool) -> dict[str, str]:
+    """A fake's map may be called what was edited, and that only where the test images say so."""
+    return {
+        "label": words["edits" if shows_edits and answer == "fake" else "origin"],
+        "note": "" if shows_edits else words["origin_note"],
+    }
 
 
 def _jpeg(image: Image.Image) -> bytes:

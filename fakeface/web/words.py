@@ -43,7 +43,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "says_inconclusive": "Neither model is sure enough to call this face real or fake.",
         "says_differing": "The two models do not agree on this face, so together they say neither.",
         "means": "What this does not mean",
-        "means_fake": "It is no proof that the photo was edited. Of the validation photos called fake, up to {share} were real.",
+        "means_fake": "It is no proof of an edit: of the validation photos called fake, up to {share} were real.",
         "means_real": "It is no proof that nobody edited the photo. Of the validation photos called real, up to {share} were "
         "composites; and faces made by an AI, filters and retouching are not what the models learned to see.",
         "means_inconclusive": "It does not mean half fake: the score lies where the models were wrong too often on the "

@@ -5,6 +5,7 @@ const $ = id => document.getElementById(id);
 const words = $("drop").dataset;
 const COLOURS = { fake: [213, 94, 0], real: [0, 114, 178] };
 const STRONGEST = 0.65;  // opacity of the place with the most evidence, as in reporting/evidence.py
+const LEAST_SIDE = 1000;  // of the canvas, so that frames and numbers are sharp on a small photo
 let shown = null;   // { picture, faces } of the photo on the page
 let chosen = 0;     // index of the face whose box is thicker
 let latest = 0;     // an answer that was overtaken by another photo is dropped
@@ -13,7 +14,7 @@ async function judge(photo, whole = false) {
   const mine = ++latest;
   for (const id of ["error", "no-face", "result"]) $(id).hidden = true;
   if (photo.size > Number(words.maxBytes)) return fail(words.failed.replace("{reason}", `> ${words.maxBytes / 1e6} MB`));
-  $("status").textContent = words.working;
+  say(words.working);
   let answer;
   try {
     const query = new URLSearchParams({ lang: document.documentElement.lang, ...(whole && { whole: "1" }) });
@@ -23,7 +24,6 @@ async function judge(photo, whole = false) {
     answer = { error: words.failed.replace("{reason}", words.unreachable) };
   }
   if (mine !== latest) return;
-  $("status").textContent = "";
   if (answer.error) return fail(answer.error);
   const bytes = Uint8Array.from(atob(answer.preview), letter => letter.charCodeAt(0));
   const picture = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));
@@ -37,13 +37,18 @@ async function judge(photo, whole = false) {
   offerMaps(answer.faces);
   $("result").hidden = false;
   draw();
-  $("status").textContent = words.done;
+  say(words.done, "heard");
   $("result").scrollIntoView({ block: "start" });
   (answer.faces.length ? $("result") : $("whole")).focus({ preventScroll: true });
 }
 
+function say(text, className = "") {
+  $("status").textContent = text;
+  $("status").className = className;
+}
+
 function fail(message) {
-  $("status").textContent = "";
+  say("");
   $("error").textContent = message;
   $("error").hidden = false;
 }
@@ -93,14 +98,17 @@ function offerMaps(faces) {
 function draw() {
   const { picture, faces } = shown;
   const canvas = $("photo"), pen = canvas.getContext("2d");
-  canvas.width = picture.width;
-  canvas.height = picture.height;
+  const scale = Math.max(1, LEAST_SIDE / Math.max(picture.width, picture.height));
+  canvas.width = Math.round(scale * picture.width);
+  canvas.height = Math.round(scale * picture.height);
+  pen.scale(scale, scale);
+  pen.imageSmoothingQuality = "high";
   pen.drawImage(picture, 0, 0);
   const model = document.querySelector("[name=map]:checked").value;
   $("legend").hidden = !model || !faces.length;
   if (model && faces.length) {
-    $("map-label").textContent = faces[0].models[model].map.label;
-    $("map-note").textContent = faces[0].models[model].map.note;
+    $("map-label").textContent = faces[chosen].models[model].map.label;
+    $("map-note").textContent = faces[chosen].models[model].map.note;
     for (const face of faces) cover(pen, face.models[model]);
   }
   const unit = Math.max(picture.width, picture.height) / 400;
@@ -116,8 +124,7 @@ function cover(pen, { evidence, corners: [start, right, , down] }) {
   });
   map.getContext("2d").putImageData(colours, 0, 0);
   pen.save();
-  pen.setTransform((right[0] - start[0]) / n, (right[1] - start[1]) / n, (down[0] - start[0]) / n, (down[1] - start[1]) / n, ...start);
-  pen.imageSmoothingQuality = "high";
+  pen.transform((right[0] - start[0]) / n, (right[1] - start[1]) / n, (down[0] - start[0]) / n, (down[1] - start[1]) / n, ...start);
   pen.drawImage(map, 0, 0);
   pen.restore();
 }
