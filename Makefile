@@ -1,11 +1,11 @@
-# make run: install, run the pipeline on the sample, show the results.  make test: every check.  make ui: compare runs.
+# make run: install, run the pipeline on the sample, show the results.  make test: every check.  make ui: compare runs.  make web: judge a photo on a page.
 # make publish: put this machine's results on the sample into published/.  make clean: remove what is installed and cached.
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 MADE_HERE := $(wildcard .venv .resume .cache build *.egg-info)
 
-.PHONY: run test ui publish lock clean
+.PHONY: run test ui web publish lock clean
 
 run: .venv/installed
 	dvc repro
@@ -14,7 +14,8 @@ run: .venv/installed
 	@printf '  . .venv/bin/activate             then fakeface, dvc, mlflow and python are the project'"'"'s\n'
 	@printf '  make ui                          compare the runs in a browser\n'
 	@printf '  dvc exp run --temp -S loss=bce   another candidate; README.md shows how to list them\n'
-	@printf '  fakeface predict photo.jpg       judge a photo (of the drawn kind, so far)\n'
+	@printf '  make web                         judge a photo on a page (of the drawn kind, so far)\n'
+	@printf '  fakeface predict photo.jpg       the same in the shell\n'
 	@printf '  README.md                        how to train on real photos\n'
 
 test: .venv/installed-dev
@@ -28,6 +29,10 @@ test: .venv/installed-dev
 ui: .venv/installed
 	@python -c 'from fakeface.tracking.store import prepare_own_database; prepare_own_database()'
 	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --host 127.0.0.1
+
+# At http://127.0.0.1:8000, with what `make run` trained.
+web: .venv/installed
+	@fakeface web
 
 # What this machine measured on the sample becomes the project's own result, if it is that of the code and parameters as they are.
 publish: .venv/installed
@@ -50,9 +55,9 @@ publish: .venv/installed
 # The exact versions of all that is installed, from what pyproject.toml asks for. A build's local part (+cpu) is left out.
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet torch==2.13.0 '.[pipeline]'
+	build/lock/bin/pip install --quiet torch==2.13.0 '.[pipeline,web]'
 	build/lock/bin/pip freeze --exclude fakeface | sed 's/+cpu//' > requirements.lock
-	build/lock/bin/pip install --quiet '.[pipeline,dev]'
+	build/lock/bin/pip install --quiet '.[pipeline,web,dev]'
 	build/lock/bin/pip freeze --all --exclude fakeface --exclude pip | sed 's/+cpu//' | grep -vxFf requirements.lock > requirements-dev.lock
 	rm -rf build
 

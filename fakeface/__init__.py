@@ -9,12 +9,13 @@
     reporting   from numbers to figures, pages and the model card
     synthetic   the sample that the project draws itself
     tracking    MLflow runs, and the store that they are in
+    web         the page on which anybody judges a photo of their own
     commands    what `fakeface` runs
     predictor   from a photo to a verdict on each face in it
     detector    a trained model as it is used, without torch
     params      params.yaml in types, and the check of the whole file
 
-Imports only point down: commands > reporting > scoring, training, relations, synthetic, tracking > predictor > detector >
+Imports only point down: commands > web > reporting > scoring, training, relations, synthetic, tracking > predictor > detector >
 faces > photos > params > core.
 """
 

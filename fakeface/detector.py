@@ -1,5 +1,6 @@
 """A trained classifier as it is used: an exported network and what it was made for, without torch."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -189,6 +190,7 @@ def load_detector(folder: Path, threads: int | None = None) -> Detector:
 
 def load_network(path: Path, threads: int | None = None) -> Any:
     """An onnxruntime session. Raises FakefaceError where the file holds no network that it can run."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # from 1.29 on it reports each session to Microsoft, as it is imported
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

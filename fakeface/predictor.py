@@ -12,6 +12,7 @@ from PIL import Image
 from fakeface.core.records import Answer, Framing
 from fakeface.detector import Detector, Score, crop_around, score_crop
 from fakeface.faces.alignment import align
+from fakeface.faces.closer_look import find_small_faces
 from fakeface.faces.crops import Crop
 from fakeface.faces.finder import Face, Points, find_faces
 from fakeface.photos.compression import jpeg_quality
@@ -90,7 +91,7 @@ def judge(photo: Photo, detectors: Mapping[str, Detector], *, whole: bool = Fals
     if all(detector.framing == "centre" for detector in detectors.values()):
         faces = find_faces(photo.image) if any(detector.sees_regions for detector in detectors.values()) else []
         return [_judgement(photo, detectors, faces[0].landmarks if faces else None, ())]
-    faces = find_faces(photo.image)
+    faces = find_faces(photo.image) or find_small_faces(photo.image)
     if not faces and whole:
         return [_judgement(photo, detectors, None, ("no_face",))]
     return [_of_face(photo, detectors, face, number, len(faces)) for number, face in enumerate(faces, 1)]

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -152,6 +153,16 @@ print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")
+
+
+def test_onnxruntime_reports_to_nobody(folder: Path, tmp_path: Path) -> None:
+    """Its reporter leaves a file that names the session as soon as it starts."""
+    (tmp_path / "tmp").mkdir()
+    code = f"from pathlib import Path; from fakeface.detector import load_detector; load_detector(Path({str(folder)!r}))"
+    env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env | {"TMPDIR": str(tmp_path / "tmp")})
+    assert done.returncode == 0
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,11 @@ def test_what_needs_the_pipeline_says_so_in_one_line(base: Path, tmp_path: Path)
     assert (done.returncode, done.stdout) == (1, f"error: --figure needs matplotlib, {how}")
     done = outsider.run(base / "fakeface", "folds", check=False)
     assert (done.returncode, done.stdout) == (1, f"error: `fakeface folds` needs dvc, {how}")
+    done = outsider.run(base / "fakeface", "predict", "--model", "models:/fakeface@champion", "photo.jpg", check=False)
+    assert (done.returncode, done.stdout) == (1, f"error: models:/fakeface@champion needs mlflow, {how}")
+    done = outsider.run(base / "fakeface", "web", check=False)
+    how = how.replace("pipeline", "web")
+    assert (done.returncode, done.stdout) == (1, f"error: `fakeface web` needs starlette, {how}")
 
 
 def test_the_base_install_prints_scores(base: Path, checkout: Checkout, tmp_path: Path) -> None:

@@ -16,16 +16,13 @@ Exit status: 0 all judged; 1 some could not be; 2 wrong usage; 3 with --fail-on,
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
-from fakeface.commands import require
+from fakeface.commands import model_folder, require
 from fakeface.core.console import tell
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import check_replaceable
@@ -169,19 +166,6 @@ def loaded(models: str, threshold: ThresholdName | None, threads: int | None) ->
     if any(detector.is_sample for detector in detectors.values()):
         tell("note: these models learned from the drawn sample; on a real photo their verdict means nothing")
     return detectors
-
-
-@contextmanager
-def model_folder(models: str) -> Iterator[Path]:
-    """The folder of both models, fetched for the while where MLflow has it."""
-    if not re.match(r"(runs|models):/", models):
-        yield Path(models)
-        return
-    require("mlflow", models)
-    from fakeface.tracking.store import fetch_models
-
-    with TemporaryDirectory() as folder:
-        yield fetch_models(models, Path(folder))
 
 
 def check_figure(path: Path) -> None:

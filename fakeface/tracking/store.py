@@ -29,6 +29,7 @@ LOCK_TIMEOUT_S = 60.0
 """Longer than another process takes to make a new database; it holds the lock for nothing else."""
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "ORT_DISABLE_TELEMETRY": "1",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -36,7 +37,7 @@ SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-"""MLflow's own, where the user has not set them: quiet, and a request to a dead server ends within 20 s."""
+"""MLflow's own, and ONNX Runtime's, where the user has not set them: quiet, and a request to a dead server ends within 20 s."""
 
 
 def store_uri() -> str:

@@ -1,63 +1,21 @@
 """The report in a real browser, on a desk, on a phone, in the dark and on paper: Chromium, driven by its own driver."""
 
 import base64
-import json
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
 from fakeface.core.records import PairRecord
 from fakeface.tracking import runs
 from stages import report
+from tests.browser import CONTRAST, TEXTS, chromium, requested, shown
 from tests.reported import Results, images, write_photos_of, write_results
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 SMALLEST_TEXT_PX = 8.5
-CONTRAST = 4.5
-"""WCAG 2.2, success criterion 1.4.3, level AA."""
-
-TEXTS = """
-const pen = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-const rgba = colour => {
-  pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
-  return [...pen.getImageData(0, 0, 1, 1).data];
-};
-const over = (top, below) => [0, 1, 2].map(i => (top[i] * top[3] + below[i] * (255 - top[3])) / 255).concat(255);
-const paper = element => {
-  const layers = [];
-  for (let at = element; at; at = at.parentElement) layers.unshift(rgba(getComputedStyle(at).backgroundColor));
-  return layers.reduce((below, top) => over(top, below), rgba('white'));
-};
-const light = colour => {
-  const [r, g, b] = colour.map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-while (walker.nextNode()) {
-  const element = walker.currentNode.parentElement, box = element.getBoundingClientRect();
-  if (!walker.currentNode.data.trim() || !box.width || ['STYLE', 'SCRIPT'].includes(element.nodeName)) continue;
-  const style = getComputedStyle(element), drawing = element.ownerSVGElement;
-  const below = paper(element), ink = over(rgba(drawing ? style.fill : style.color), below);
-  const [dark, bright] = [light(ink), light(below)].sort((a, b) => a - b);
-  const scale = drawing ? drawing.getScreenCTM().a : 1;
-  found.push([walker.currentNode.data.trim(), (bright + 0.05) / (dark + 0.05), parseFloat(style.fontSize) * scale]);
-}
-return found;
-"""
-"""Each text with its contrast to what is behind it and its size in pixels, as they are drawn."""
 
 
 @pytest.fixture(scope="module")
@@ -79,41 +37,17 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    if CHROMIUM is None or DRIVER is None:
-        reason = "no chromium or chromedriver here: apt-get install chromium chromium-driver"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, Service(DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
+    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
 
 
-def shown(browser: webdriver.Chrome, page: Path, width: int, scheme: str) -> webdriver.Chrome:
-    """The page as a screen of that width shows it; a window cannot be as narrow as a phone, what it pretends to be can."""
-    screen = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-    for log in ("browser", "performance"):
-        browser.get_log(log)  # type: ignore[no-untyped-call]
-    browser.get(page.as_uri())
-    return browser
+def page(results: Results) -> str:
+    return (results.root / "metrics/report.html").as_uri()
 
 
 @pytest.fixture(params=VIEWS, ids=[f"{width}-{scheme}" for width, scheme in VIEWS])
 def view(request: pytest.FixtureRequest, browser: webdriver.Chrome, results: Results) -> webdriver.Chrome:
-    return shown(browser, results.root / "metrics/report.html", *request.param)
-
-
-def messages(browser: webdriver.Chrome) -> list[dict[str, Any]]:
-    return [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
+    return shown(browser, page(results), *request.param)
 
 
 def test_the_console_stays_silent(view: webdriver.Chrome) -> None:
@@ -121,10 +55,8 @@ def test_the_console_stays_silent(view: webdriver.Chrome) -> None:
 
 
 def test_nothing_is_asked_of_the_network(view: webdriver.Chrome, results: Results) -> None:
-    asked = [
-        message["params"]["request"]["url"] for message in messages(view) if message["method"] == "Network.requestWillBeSent"
-    ]
-    assert (results.root / "metrics/report.html").as_uri() in asked
+    asked = requested(view)
+    assert page(results) in asked
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
 
 
@@ -182,7 +114,7 @@ def test_every_text_can_be_read(view: webdriver.Chrome) -> None:
 
 def test_the_dark_is_dark(browser: webdriver.Chrome, results: Results) -> None:
     found = [
-        shown(browser, results.root / "metrics/report.html", 1280, scheme).execute_script(
+        shown(browser, page(results), 1280, scheme).execute_script(
             "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
         )
         for scheme in ("light", "dark")
@@ -192,7 +124,7 @@ def test_the_dark_is_dark(browser: webdriver.Chrome, results: Results) -> None:
 
 
 def test_the_first_screen_of_a_phone_answers(browser: webdriver.Chrome, results: Results) -> None:
-    phone = shown(browser, results.root / "metrics/report.html", 390, "light")
+    phone = shown(browser, page(results), 390, "light")
     bottom, text = phone.execute_script(
         "const e = document.querySelector('.answer'); return [e.getBoundingClientRect().bottom, e.textContent]"
     )
@@ -201,7 +133,7 @@ def test_the_first_screen_of_a_phone_answers(browser: webdriver.Chrome, results:
 
 
 def test_a_link_of_the_contents_leads_to_its_section(browser: webdriver.Chrome, results: Results) -> None:
-    phone = shown(browser, results.root / "metrics/report.html", 390, "light")
+    phone = shown(browser, page(results), 390, "light")
     for link in phone.find_elements("css selector", "nav a"):
         phone.execute_script("arguments[0].click()", link)
         name = (link.get_attribute("href") or "").partition("#")[2]
@@ -210,7 +142,7 @@ def test_a_link_of_the_contents_leads_to_its_section(browser: webdriver.Chrome, 
 
 
 def test_it_prints_on_white_paper_in_ten_pages_or_so(browser: webdriver.Chrome, results: Results) -> None:
-    dark = shown(browser, results.root / "metrics/report.html", 1280, "dark")
+    dark = shown(browser, page(results), 1280, "dark")
     printed = dark.execute_cdp_cmd("Page.printToPDF", {"printBackground": True, "preferCSSPageSize": True})["data"]
     pages = re.findall(rb"/Type\s*/Page\b", base64.b64decode(printed))
     assert 5 <= len(pages) <= 14
