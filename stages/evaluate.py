@@ -147,6 +147,7 @@ def headline(scores: Scores, loss: ObjectiveName) -> dict[str, Any]:
     return (
         about
         | model.headline("test")
+        | model.answered()
         | {"same_table_roc_auc": model.same_table.value}
         | {"valid_pairwise_accuracy": model.valid_linked_pairs.pairwise_accuracy, "train_valid_gap": model.train_valid_gap}
         | pairs

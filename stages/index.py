@@ -248,7 +248,7 @@ def build_index(records: Sequence[ImageRecord | RejectedRecord]) -> tuple[pd.Dat
     contradictions = find_contradictions(distinct)
     images = distinct[~distinct["path"].isin(contradictions["path"])]
     rejected = pd.concat([unreadable, contradictions]).sort_values(["path", "reason"])
-    counts = {
+    counts: dict[str, int] = {
         "images": len(images),
         **{name: int((images["label"] == label).sum()) for label, name in enumerate(LABEL_NAMES)},
         "duplicates": len(readable) - len(distinct),

@@ -32,7 +32,8 @@ from fakeface.tracking import runs
 from fakeface.tracking.redaction import redacted_values
 
 LOGGED_SECTIONS = (
-    "loss", "threshold", "data", "index", "relate", "split", "pack", "augment", "model", "train", "evaluate", "report",
+    "loss", "threshold", "data", "index", "relate", "split", "pack", "augment", "model", "train", "answers", "evaluate",
+    "report",
 )  # fmt: skip
 """The sections of params.yaml that the page lists."""
 COUNTS = ("evaluate", "index", "relate", "split", "stats")
@@ -131,6 +132,7 @@ def mlflow_metrics(model: ModelScores) -> dict[str, float]:
     values: dict[str, float | None] = {name: getattr(model.test, name) for name in SCORE_NAMES}
     values |= {"true_real": true_real, "false_fake": false_fake, "false_real": false_real, "true_fake": true_fake}
     values["argmax_accuracy"] = model.argmax_rule.accuracy
+    values |= model.answered()
     values |= model.headline("test") | {"same_table_roc_auc": model.same_table.value}
     for name in WEB_HEADLINE:
         values[f"{name}_low"], values[f"{name}_high"] = model.estimate(name).interval or (None, None)

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from fakeface.core.records import PARTS, THRESHOLD_NAMES
+from fakeface.core.records import PARTS, THRESHOLD_NAMES, Answer
 from fakeface.scoring.results import (
     BASELINE_LABELS,
     SCORE_NAMES,
     AccuracyAndAucIntervals,
+    AnswerScores,
     ArgmaxScores,
+    BandScores,
     BaselineScores,
     Comparison,
     Difference,
@@ -32,6 +34,11 @@ from fakeface.scoring.results import (
 )
 
 MATRIX = ((3, 1), (2, 4))
+ANSWERS: dict[Answer, AnswerScores] = {
+    "real": AnswerScores(90, 0.3, (0.25, 0.35), 0.1, (0.05, 0.15)),
+    "inconclusive": AnswerScores(150, 0.5, (0.45, 0.55), None, None),
+    "fake": AnswerScores(60, 0.2, (0.15, 0.25), 0.05, (0.01, 0.1)),
+}
 
 
 def web(accuracy: float | None = 0.71, auc: float | None = 0.74, drop: float | None = 0.06) -> WebScores:
@@ -63,6 +70,7 @@ def model(
         valid_linked_pairs=LinkedPairScores(30, 21, 0.8, (0.65, 0.9)),
         train_valid_gap=0.2,
         confusion_matrix=MATRIX,
+        answers=BandScores(0.1, 0.3, 0.7, ANSWERS, ANSWERS, ANSWERS),
         thresholds=dict.fromkeys(THRESHOLD_NAMES, point),
         uncalibrated=UncalibratedScores(0.2, 0.1),
         reliability=[ReliabilityBin(0.2, 0.1, 30), ReliabilityBin(0.8, 0.9, 10)],

@@ -11,7 +11,7 @@ from textwrap import fill
 
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
-from fakeface.core.records import MODEL_LABELS
+from fakeface.core.records import LABEL_NAMES, MODEL_LABELS
 from fakeface.reporting.published import published_lines
 from fakeface.reporting.terminal import DATA_LABELS, number, table_row
 from fakeface.scoring.results import BASELINE_LABELS, SCORE_NAMES, THRESHOLD_LABELS, WEB_HEADLINE, Scores, read_scores
@@ -69,6 +69,14 @@ def details(scores: Scores) -> Iterator[str]:
     for name in SCORE_NAMES:
         if name not in WEB_HEADLINE:
             rows[name] = [number(*model.estimate(name)) for model in models]
+    for where, answers in (
+        ("", [model.answers.test for model in models]),
+        ("after the web, ", [model.answers.web for model in models]),
+    ):
+        for answer in LABEL_NAMES:
+            given = [scored[answer] for scored in answers]
+            rows[f"{where}called {answer}"] = [number(scored.coverage, scored.coverage_interval) for scored in given]
+            rows[f"{where}{answer}, but wrong"] = [number(scored.error, scored.error_interval) for scored in given]
     rows["accuracy, train"] = [number(model.train.accuracy) for model in models]
     rows["accuracy, valid"] = [number(model.valid.accuracy) for model in models]
     rows["train_valid_gap"] = [number(model.train_valid_gap) for model in models]

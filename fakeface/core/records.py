@@ -8,7 +8,9 @@ from typing import Final, Literal
 
 REAL: Final = 0
 FAKE: Final = 1
-LABEL_NAMES = ("real", "fake")
+Answer = Literal["real", "inconclusive", "fake"]
+ANSWER_NAMES: tuple[Answer, ...] = ("real", "inconclusive", "fake")
+LABEL_NAMES: tuple[Answer, Answer] = ("real", "fake")
 DIFFICULTIES = ("easy", "mid", "hard")
 PARTS = ("left_eye", "right_eye", "nose", "mouth")
 """In the order of the bits in a composite's name; left and right are those of the photo, not of the person.
@@ -23,9 +25,6 @@ MODEL_LABELS: dict[ObjectiveName, str] = {"ce": "cross-entropy", "bce": "BCE"}
 """What the two models are called in text and figures."""
 ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
 THRESHOLD_NAMES: tuple[ThresholdName, ...] = ("half", "balanced_accuracy", "few_false_alarms")
-
-Answer = Literal["real", "inconclusive", "fake"]
-ANSWER_NAMES: tuple[Answer, ...] = ("real", "inconclusive", "fake")
 
 Framing = Literal["face", "centre"]
 FRAMINGS: tuple[Framing, ...] = ("face", "centre")

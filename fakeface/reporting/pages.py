@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from fakeface.core.console import printable
-from fakeface.core.records import LABEL_NAMES, MODEL_LABELS, OBJECTIVE_NAMES, ObjectiveName, Side
+from fakeface.core.records import ANSWER_NAMES, LABEL_NAMES, MODEL_LABELS, OBJECTIVE_NAMES, ObjectiveName, Side
 from fakeface.reporting.rows import localization_rows, robustness_rows, slice_rows
 from fakeface.scoring.results import (
     BASELINE_LABELS,
@@ -54,6 +54,7 @@ def environment() -> Environment:
         "model_labels": MODEL_LABELS,
         "baseline_labels": BASELINE_LABELS,
         "threshold_labels": THRESHOLD_LABELS,
+        "answer_names": ANSWER_NAMES,
         "headline": HEADLINE,
         "web_headline": WEB_HEADLINE,
     }

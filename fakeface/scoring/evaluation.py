@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from fakeface.core.records import FAKE, WEB, Side, ThresholdName
 from fakeface.scoring import scores
+from fakeface.scoring.answers import band_scores
 from fakeface.scoring.comparison import difference
 from fakeface.scoring.intervals import interval
 from fakeface.scoring.localization import localization_scores
@@ -69,6 +70,7 @@ def model_scores(
         valid_linked_pairs=valid_linked_pairs,
         train_valid_gap=gap(train.accuracy, valid.accuracy),
         confusion_matrix=scores.confusion_matrix(test.labels, verdicts),
+        answers=band_scores(card.answers, sides, perturbed["test"][WEB], weights_by_side),
         thresholds={name: threshold_scores(sides["valid"], test, value) for name, value in card.thresholds.items()},
         uncalibrated=UncalibratedScores(
             brier=point_estimate(scores.brier, test.labels, test.raw_p_fake),

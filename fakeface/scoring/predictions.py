@@ -25,7 +25,7 @@ from fakeface.core.records import (
     SplitRecord,
     ThresholdName,
 )
-from fakeface.detector import CARD_FILE
+from fakeface.detector import CARD_FILE, Answers, read_answers
 from fakeface.scoring.scores import Labels, PartValues, Positions, Probabilities, Verdicts
 
 SCORED_SIDES: tuple[Side, ...] = ("train", "valid", "test")
@@ -66,10 +66,11 @@ class PartEvidence(NamedTuple):
 
 
 class Card(NamedTuple):
-    """The temperature and thresholds that `train` chose on the valid images."""
+    """The temperature, the thresholds and the band between answers that `train` chose on the valid images."""
 
     temperature: float
     thresholds: dict[ThresholdName, float]
+    answers: Answers
 
 
 def load_images(split: Path) -> dict[Side, list[SplitRecord]]:
@@ -163,12 +164,14 @@ def load_linked_pairs(path: Path, images: Sequence[SplitRecord]) -> LinkedPairs:
 
 
 def load_card(folder: Path) -> Card:
-    """Raises FakefaceError where the model's card has no temperature or thresholds."""
-    card = read_json(folder / CARD_FILE)
+    """Raises FakefaceError where the model's card lacks one of them."""
+    path = folder / CARD_FILE
+    card = read_json(path)
     try:
-        return Card(float(card["temperature"]), {name: float(card["thresholds"][name]) for name in THRESHOLD_NAMES})
-    except (KeyError, TypeError, ValueError):
-        raise FakefaceError(f"{folder / CARD_FILE}: no temperature and thresholds: train again") from None
+        thresholds: dict[ThresholdName, float] = {name: float(card["thresholds"][name]) for name in THRESHOLD_NAMES}
+        return Card(float(card["temperature"]), thresholds, read_answers(card["answers"], path))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise FakefaceError(f"{path}: no temperature, thresholds and answers: train again") from None
 
 
 def _side_predictions(path: Path, objective: str, rows: Sequence[PredictionRecord]) -> SidePredictions:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from fakeface.core.errors import FakefaceError
-from fakeface.core.records import PARTS, THRESHOLD_NAMES, ObjectiveName, ThresholdName
+from fakeface.core.records import ANSWER_NAMES, LABEL_NAMES, PARTS, THRESHOLD_NAMES, Answer, ObjectiveName, ThresholdName
 
 Score = float | None
 Interval = tuple[float, float] | None
@@ -167,6 +167,35 @@ class WebScores:
 
 
 @dataclass(frozen=True)
+class AnswerScores:
+    """`coverage` is the share of the images that get this answer, `error` the share of them for which it is wrong.
+
+    "inconclusive" is never wrong: its error is None, as is that of an answer that no image gets.
+    """
+
+    images: int
+    coverage: Score
+    coverage_interval: Interval
+    error: Score
+    error_interval: Interval
+
+
+ByAnswer = Annotated[dict[Answer, AnswerScores], AfterValidator(_complete(ANSWER_NAMES))]
+
+
+@dataclass(frozen=True)
+class BandScores:
+    """Each answer of the three on valid, where the band between them was chosen, on test, and on test after the web."""
+
+    max_error: float
+    real_below: float
+    fake_from: float
+    valid: ByAnswer
+    test: ByAnswer
+    web: ByAnswer
+
+
+@dataclass(frozen=True)
 class LinkedPairScores:
     """`pairs` of a real photo and a composite made from it, both on one side, in `groups` of related images."""
 
@@ -245,6 +274,7 @@ class ModelScores:
     valid_linked_pairs: LinkedPairScores
     train_valid_gap: Score
     confusion_matrix: ConfusionMatrix
+    answers: BandScores
     thresholds: Annotated[dict[ThresholdName, ThresholdScores], AfterValidator(_complete(THRESHOLD_NAMES))]
     uncalibrated: UncalibratedScores
     reliability: list[ReliabilityBin]
@@ -270,6 +300,15 @@ class ModelScores:
         values["web_drop"] = web.drop.difference
         values |= {name: getattr(plain, name) for name in HEADLINE}
         return values | {"pairwise_accuracy": pairs.pairwise_accuracy}
+
+    def answered(self) -> dict[str, Score]:
+        """Coverage and error of the two answers that say something, by their keys in metrics/evaluate.json."""
+        values: dict[str, Score] = {}
+        for prefix, scores in (("", self.answers.test), ("web_", self.answers.web)):
+            for answer in LABEL_NAMES:
+                values[f"{prefix}{answer}_coverage"] = scores[answer].coverage
+                values[f"{prefix}{answer}_error"] = scores[answer].error
+        return values
 
     @property
     def same_table(self) -> Estimate:

@@ -64,6 +64,16 @@ def false_positive_rate(labels: Labels, verdicts: Verdicts, weights: Weights) ->
     return _quotient(weights @ ((labels == REAL) & verdicts), weights @ (labels == REAL))
 
 
+def coverage(_: Labels, given: Verdicts, weights: Weights) -> Values:
+    """The share of the images that an answer is `given` to."""
+    return _quotient(weights @ given, weights.sum(axis=1))
+
+
+def error(wrong: Labels, given: Verdicts, weights: Weights) -> Values:
+    """The share of the images that an answer is `given` to for which it is wrong; `wrong` (N,) is 1 where it would be."""
+    return _quotient(weights @ (wrong * given), weights @ given)
+
+
 def f1(labels: Labels, verdicts: Verdicts, weights: Weights) -> Values:
     """The harmonic mean of precision and recall."""
     fakes = weights @ (labels == FAKE)

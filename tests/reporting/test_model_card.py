@@ -73,6 +73,12 @@ def test_the_cards_numbers_are_those_of_the_scores(folder: Path) -> None:
             row = next(line for line in text.splitlines() if line.startswith(f"| {MODEL_LABELS[name]} | `{goal}`"))
             shares = [threshold[key] for key in ("threshold", "recall", "false_positive_rate", "accuracy")]
             assert row.endswith(f"| {' | '.join(f'{share:.3f}' for share in shares)} |")
+        for answer, scored in model["answers"]["test"].items():
+            row = next(line for line in text.splitlines() if line.startswith(f"| {MODEL_LABELS[name]} | {answer}, "))
+            low, high = scored["coverage_interval"]
+            assert f" | {scored['coverage']:.3f} ({low:.3f} to {high:.3f}) | " in row
+            if scored["error"] is not None:
+                assert f" | {scored['error']:.3f} (" in row
         assert f"a temperature of {model['temperature']:.3f}" in text
     assert found["comparison"]["sentence"] in text
 
@@ -80,7 +86,7 @@ def test_the_cards_numbers_are_those_of_the_scores(folder: Path) -> None:
 def test_every_table_has_rows_as_wide_as_its_head(folder: Path) -> None:
     text = card(folder / "metrics", folder / "params.yaml")
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert len(tables) == 7
+    assert len(tables) == 8
     for table in tables:
         widths = {line.count("|") for line in table.splitlines()}
         assert len(widths) == 1, table
@@ -100,7 +106,7 @@ def test_where_the_score_comes_from_is_told_of_models_that_say_so(folder: Path, 
     for name in OBJECTIVE_NAMES:
         assert what_evidence_shows(found, name) in text
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert len(tables) == 8
+    assert len(tables) == 9
     assert all(len({line.count("|") for line in table.splitlines()}) == 1 for table in tables)
     assert not re.search(r"\n{3,}", text)
 

@@ -17,6 +17,7 @@ from fakeface.core.records import (
     SplitRecord,
     ThresholdName,
 )
+from fakeface.detector import Answers
 from fakeface.scoring.predictions import (
     Card,
     load_card,
@@ -162,21 +163,28 @@ def test_linked_pairs_are_a_real_and_a_fake_of_one_side(tmp_path: Path) -> None:
 
 
 THRESHOLDS: dict[ThresholdName, float] = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}
+CARD = {"temperature": 2, "thresholds": THRESHOLDS, "answers": {"max_error": 0.1, "real_below": 0.3, "fake_from": 0.7}}
 
 
 def test_a_card_says_what_was_chosen_on_valid(tmp_path: Path) -> None:
-    write_json(tmp_path / "model.json", {"arch": "resnet18", "temperature": 2, "thresholds": THRESHOLDS})
-    assert load_card(tmp_path) == Card(2.0, THRESHOLDS)
+    write_json(tmp_path / "model.json", CARD | {"arch": "resnet18"})
+    assert load_card(tmp_path) == Card(2.0, THRESHOLDS, Answers(0.1, 0.3, 0.7))
 
 
 @pytest.mark.parametrize(
     "card",
-    [{"thresholds": THRESHOLDS}, {"temperature": 1.0}, {"temperature": 1.0, "thresholds": {"half": 0.5}}, [], 3],
+    [
+        *({key: value for key, value in CARD.items() if key != missing} for missing in CARD),
+        CARD | {"thresholds": {"half": 0.5}},
+        CARD | {"answers": [0.3, 0.7]},
+        [],
+        3,
+    ],
     ids=str,
 )
 def test_a_card_without_them_is_one_line(tmp_path: Path, card: object) -> None:
     write_json(tmp_path / "model.json", card)
-    with pytest.raises(FakefaceError, match=r"model\.json: no temperature and thresholds: train again$"):
+    with pytest.raises(FakefaceError, match=r"model\.json: no temperature, thresholds and answers: train again$"):
         load_card(tmp_path)
 
 

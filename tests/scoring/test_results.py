@@ -15,6 +15,7 @@ from fakeface.scoring.results import (
     HEADLINE,
     SCORE_NAMES,
     THRESHOLD_LABELS,
+    AnswerScores,
     BaselineScores,
     LinkedPairScores,
     PerturbedScores,
@@ -42,11 +43,12 @@ def test_the_committed_scores_are_written_back_byte_for_byte(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "kind", [SideScores, ThresholdScores, SliceScores, PerturbedScores, BaselineScores, WebScores, LinkedPairScores]
+    "kind",
+    [SideScores, ThresholdScores, SliceScores, PerturbedScores, BaselineScores, WebScores, AnswerScores, LinkedPairScores],
 )
 def test_a_score_has_the_name_of_its_formula(kind: type[Any]) -> None:
     others = {"images", "fakes", "threshold", "valid_accuracy", "roc_auc_interval", "intervals"}
-    others |= {"drop", "pairs", "groups", "interval"}
+    others |= {"drop", "pairs", "groups", "interval", "coverage_interval", "error_interval"}
     names = set(kind.__dataclass_fields__) - others
     assert names
     assert all(callable(getattr(formulas, name)) for name in names)

@@ -27,6 +27,7 @@ from tests.split_rows import image
 
 PARAMS: dict[str, Any] = {"loss": "ce", "threshold": "half", "evaluate": {"seed": 0, "resamples": 100}}
 THRESHOLDS = {"half": 0.5, "balanced_accuracy": 0.45, "few_false_alarms": 0.7}
+ANSWERS = {"max_error": 0.1, "real_below": 0.3, "fake_from": 0.6}
 SIDES = ("train",) * 60 + ("valid",) * 30 + ("test",) * 60 + ("excluded",) * 2
 
 
@@ -98,7 +99,8 @@ def workplace(tmp_path: Path, command: Command) -> Workplace:
     pairs = [PairRecord(one.path, other.path, "photo", 9) for one, other in zip(images[::2], images[1::2], strict=True)]
     write_rows(tmp_path / "pairs.csv", PairRecord, pairs)
     for objective in OBJECTIVE_NAMES:
-        write_json(tmp_path / "models" / objective / "model.json", {"temperature": 1.5, "thresholds": THRESHOLDS})
+        card = {"temperature": 1.5, "thresholds": THRESHOLDS, "answers": ANSWERS}
+        write_json(tmp_path / "models" / objective / "model.json", card)
     write_json(tmp_path / "split.json", {"related": {"pairs": 9, "pairs_across_sides": 4}})
     write_json(tmp_path / "index.json", {"is_sample": True})
     return Workplace(tmp_path, command)
@@ -106,6 +108,7 @@ def workplace(tmp_path: Path, command: Command) -> Workplace:
 
 def test_the_headline_is_the_candidates(workplace: Workplace) -> None:
     found = workplace.scores(loss="bce")
+    test, web = (found["bce"]["answers"][key] for key in ("test", "web"))
     assert read_json(workplace.folder / "metrics/evaluate.json") == {
         "loss": "bce",
         "data": "sample",
@@ -114,6 +117,8 @@ def test_the_headline_is_the_candidates(workplace: Workplace) -> None:
         **{f"web_{name}": found["bce"]["web"][name] for name in ("accuracy", "roc_auc")},
         "web_drop": found["bce"]["web"]["drop"]["difference"],
         "pairwise_accuracy": found["bce"]["linked_pairs"]["pairwise_accuracy"],
+        **{f"{answer}_{key}": test[answer][key] for answer in ("real", "fake") for key in ("coverage", "error")},
+        **{f"web_{answer}_{key}": web[answer][key] for answer in ("real", "fake") for key in ("coverage", "error")},
         "same_table_roc_auc": found["bce"]["slices"]["jpeg_table"]["same"]["roc_auc"],
         "valid_pairwise_accuracy": found["bce"]["valid_linked_pairs"]["pairwise_accuracy"],
         "train_valid_gap": found["bce"]["train_valid_gap"],
@@ -272,6 +277,30 @@ def test_a_higher_threshold_has_fewer_false_alarms_and_finds_fewer_fakes(workpla
     assert at["half"]["balanced_accuracy"] == pytest.approx(at["half"]["accuracy"]), "as there are as many of both"
 
 
+def test_each_answer_has_its_coverage_and_its_error(workplace: Workplace) -> None:
+    """As counted from the tables by hand, on test as distributed and after the web; the intervals are around them."""
+    found = workplace.scores()["ce"]["answers"]
+    assert (found["max_error"], found["real_below"], found["fake_from"]) == (0.1, 0.3, 0.6)
+    rows = {row.path: row for row in read_rows(workplace.folder / "predictions.csv", PredictionRecord) if row.side == "test"}
+    perturbed = read_rows(workplace.folder / "perturbed.csv", PerturbedRecord)
+    plain = [(row.label, row.ce_p_fake) for row in rows.values()]
+    after = [(rows[row.path].label, row.ce_p_fake) for row in perturbed if row.perturbation == "web" and row.path in rows]
+    for scores, images in ((found["test"], plain), (found["web"], after)):
+        called_fake = [label for label, p_fake in images if p_fake >= 0.6]
+        called_real = [label for label, p_fake in images if p_fake < 0.3]
+        assert len(images) == 60
+        for answer, labels, wrong in (("fake", called_fake, called_fake.count(0)), ("real", called_real, called_real.count(1))):
+            assert scores[answer]["images"] == len(labels) > 0
+            assert scores[answer]["coverage"] == pytest.approx(len(labels) / 60)
+            assert scores[answer]["error"] == pytest.approx(wrong / len(labels))
+            for key in ("coverage", "error"):
+                low, high = scores[answer][f"{key}_interval"]
+                assert low <= scores[answer][key] <= high
+        assert scores["inconclusive"]["images"] == 60 - len(called_fake) - len(called_real)
+        assert (scores["inconclusive"]["error"], scores["inconclusive"]["error_interval"]) == (None, None)
+    assert sum(scores["images"] for scores in found["valid"].values()) == 30
+
+
 def test_calibration_is_scored_with_and_without_temperature(workplace: Workplace) -> None:
     """The raw p_fake is 0.9 throughout: 0.4 too high for as many reals as fakes."""
     found = workplace.scores()["ce"]
@@ -365,7 +394,7 @@ def empty(path: Path) -> None:
         (without_a_row, "perturbed.csv", "0149.jpg: not as in the split: run `infer` again"),
         (without_the_web, "perturbed.csv", "0060.jpg: not as in the split: run `infer` again"),
         (without_trained_faces, "faces.csv", "0000.jpg: missing: run `find_faces` again"),
-        (empty, "models/bce/model.json", "no temperature and thresholds: train again"),
+        (empty, "models/bce/model.json", "no temperature, thresholds and answers: train again"),
         (empty, "split.json", "related.pairs_across_sides: missing: run `dvc repro`"),
         (empty, "index.json", "is_sample: missing: run `dvc repro`"),
         (Path.unlink, "perturbed.csv", "No such file or directory"),

@@ -14,7 +14,7 @@ from PIL import Image
 
 from fakeface.core.files import read_json, read_rows, write_json
 from fakeface.core.records import FAKE, OBJECTIVE_NAMES, REAL, PairRecord, PredictionRecord, SplitRecord
-from fakeface.reporting.pages import bounds, score
+from fakeface.reporting.pages import bounds, percent, score
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES, read_scores
 from fakeface.tracking import runs
 from stages import report
@@ -132,7 +132,7 @@ def test_every_section_is_in_the_contents(sample: Results) -> None:
     text = sample.page
     sections = re.findall(r'<section id="(\w+)">', text)
     assert sections == re.findall(r'<li><a href="#(\w+)">', text)
-    assert len(sections) == 12
+    assert len(sections) == 13
 
 
 def test_the_page_has_every_score(sample: Results) -> None:
@@ -144,6 +144,10 @@ def test_the_page_has_every_score(sample: Results) -> None:
         numbers += [end for key in SCORE_NAMES for end in getattr(model.intervals, key)]
         numbers += [model.temperature, model.uncalibrated.brier, model.uncalibrated.ece]
         numbers += [point.threshold for point in model.thresholds.values()]
+        for scored in (*model.answers.test.values(), *model.answers.web.values()):
+            assert percent(scored.coverage) in text
+            numbers += scored.coverage_interval or ()
+            numbers += scored.error_interval or ()
         numbers += [part.roc_auc for part in model.slices["part"].values()]
         numbers += [model.web.accuracy, model.web.roc_auc, model.web.drop.difference, model.valid_web.drop.difference]
         numbers += [end for interval in (model.web.intervals.roc_auc, model.web.drop.interval) for end in interval or ()]
