@@ -52,7 +52,7 @@ lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet torch==2.13.0 '.[pipeline]'
 	build/lock/bin/pip freeze --exclude fakeface | sed 's/+cpu//' > requirements.lock
-	build/lock/bin/pip install --quiet '.[pipeline,dev]'
+	build/lock/bin/pip install --quiet '.[pipeline,cluster,dev]'
 	build/lock/bin/pip freeze --all --exclude fakeface --exclude pip | sed 's/+cpu//' | grep -vxFf requirements.lock > requirements-dev.lock
 	rm -rf build
 
