@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from typing import Any, TypeVar
 import fakeface
 from fakeface.core.console import tell
 from fakeface.core.errors import FakefaceError
+from fakeface.core.files import read_json
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
 DECISIVE_PACKAGES = ("numpy", "pillow", "opencv-python-headless", "onnxruntime")
 """By which, beside our own code, a result's bytes are decided."""
+SCHEDULER_FILE_S = 30
 FIRST_WORKER_S = 600
 """A batch system may have to start it."""
 
@@ -48,13 +51,15 @@ def connected(scheduler: str) -> Iterator[Cluster]:
         FakefaceError: Dask is not installed, no scheduler answers, it has no worker or goes away, or workers die of a batch.
     """
     try:
-        from distributed import Client, KilledWorker
+        from distributed import Client, KilledWorker, Security
     except ImportError:
         raise FakefaceError(f"{scheduler}: a cluster needs Dask: pip install 'fakeface[cluster]'") from None
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would say is said below, in a line
-    where = {"address": scheduler} if "://" in scheduler else {"scheduler_file": scheduler}
+    address = _address_of(scheduler)
+    if address.startswith("tls://") and Security().get_connection_args("client").get("ssl_context") is None:
+        raise FakefaceError(f"{scheduler}: {address}: expected a certificate for TLS in Dask's configuration")
     try:
-        client = Client(**where, set_as_default=False)
+        client = Client(address, set_as_default=False)
     except (OSError, ValueError) as error:
         raise FakefaceError(f"{scheduler}: no Dask scheduler answers: {_one_line(error)}") from None
     with client:
@@ -67,6 +72,18 @@ def connected(scheduler: str) -> Iterator[Cluster]:
             if client.status == "running":
                 raise
             raise FakefaceError(f"{scheduler}: the Dask scheduler went away: start it, then run this again") from None
+
+
+def _address_of(scheduler: str) -> str:
+    """The address, or that in the file, which a scheduler that has just been started may yet have to write."""
+    if "://" in scheduler:
+        return scheduler
+    path, deadline = Path(scheduler), time.monotonic() + SCHEDULER_FILE_S
+    while not path.is_file():
+        if time.monotonic() > deadline:
+            raise FakefaceError(f"{scheduler}: no scheduler file in {SCHEDULER_FILE_S} s: expected one, or tcp://HOST:PORT")
+        time.sleep(0.1)
+    return str(read_json(path)["address"])
 
 
 def _wait_for_a_worker(client: Any, scheduler: str) -> None:

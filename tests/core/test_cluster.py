@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.machines import Machines, machines
 from fakeface.core.errors import FakefaceError
 from fakeface.core.parallel import SCHEDULER, TASK_ITEMS, on_all_machines
 from fakeface.params import SampleParams
 from stages import sample
-from tests.cluster import Machines, machines
 from tests.conftest import ROOT, write_params
 from tests.tiny_models import write_model
 
@@ -122,6 +122,27 @@ def test_what_is_no_scheduler_is_a_line(tmp_path: Path, monkeypatch: pytest.Monk
         pytest.raises(FakefaceError, match=r"^tcp://127\.0\.0\.1:1: no Dask scheduler answers: Timed out"),
     ):
         list(on_all_machines(square, range(5), None))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs to make a certificate")
+def test_with_tls_a_scheduler_answers_those_who_have_the_certificate_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Dask's own configuration, as the README switches it on."""
+    import dask
+    import distributed  # noqa: F401 - which knows the configuration's other values
+
+    certificate, key = tmp_path / "own.pem", tmp_path / "own.key"
+    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=fakeface")
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    tls = "distributed.comm.tls"
+    has_it = {f"{tls}.ca-file": str(certificate), f"{tls}.client.cert": str(certificate), f"{tls}.client.key": str(key)}
+    with machines(tmp_path / "run", workers=1, certificate=certificate) as running:
+        monkeypatch.setenv(SCHEDULER, str(running.scheduler_file))
+        with dask.config.set(has_it):
+            assert list(on_all_machines(square, range(5), None)) == [0, 1, 4, 9, 16]
+        with pytest.raises(FakefaceError, match=r"expected a certificate for TLS in Dask's configuration$"):
+            list(on_all_machines(square, range(5), None))
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
