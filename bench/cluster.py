@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
+import psutil
+
 from bench.child import measured
-from bench.machines import machines
+from bench.machines import Machines, machines
 from bench.photos import Workspace, draw_small, new_workspace, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, Rows, alternating, timed
 from bench.verdicts import OFFLINE_RECIPE, with_models
@@ -21,7 +23,7 @@ from fakeface.params import IndexParams, load_params
 from stages import index, infer, pack
 
 OVERHEAD = 1.1
-"""Times the threads' time that workers on the same cores may take."""
+"""Times the threads' CPU that workers on the same cores may take, with the scheduler and the process that gives out."""
 GROWTH = 1.2
 """By this factor may the memory of the process that gives out the work grow with the number of photos."""
 EPOCHS = 2
@@ -38,9 +40,9 @@ def cluster(options: Options) -> Result:
             contenders: dict[str, Go] = {}
             for stage, action in _actions(work).items():
                 on_threads, on_workers = f"{stage}, threads on {count}", f"{stage}, workers on {count}"
-                contenders[on_threads] = partial(_photos, options.images, "", action)
-                contenders[on_workers] = partial(_photos, options.images, str(running.scheduler_file), action)
-                goals.append(Goal(on_workers, on_threads, at_most=OVERHEAD))
+                contenders[on_threads] = partial(_photos, options.images, None, action)
+                contenders[on_workers] = partial(_photos, options.images, running, action)
+                goals.append(Goal(on_workers, on_threads, "cpu_s", at_most=OVERHEAD))
             rows |= alternating("cluster", contenders, options.rounds)
             if count == len(cores):
                 small, *_, large = options.sizes
@@ -80,14 +82,20 @@ def _actions(work: Workspace) -> dict[str, Callable[[], None]]:
     }
 
 
-def _photos(count: int, scheduler: str, action: Callable[[], None]) -> Measures:
-    os.environ[SCHEDULER] = scheduler
-    try:
-        with redirect_stdout(sys.stderr):
-            measures = timed(action)
-    finally:
-        del os.environ[SCHEDULER]
-    return measures | {"photos_per_s": count / measures["s"]}
+def _photos(count: int, running: Machines | None, action: Callable[[], None]) -> Measures:
+    """`cpu_s` is that of all processes: what else the machine does changes it less than the time that passes."""
+    processes = [psutil.Process(of.pid) for of in ([running.scheduler, *running.workers] if running else [])]
+    processes.append(psutil.Process())
+    os.environ[SCHEDULER] = str(running.scheduler_file) if running else ""
+    before = _cpu_s(processes)
+    with redirect_stdout(sys.stderr):
+        measures = timed(action)
+    del os.environ[SCHEDULER]
+    return measures | {"cpu_s": _cpu_s(processes) - before, "photos_per_s": count / measures["s"]}
+
+
+def _cpu_s(processes: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def _of_photos(count: int) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -32,10 +33,13 @@ class Cluster:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._executor = client.get_executor(pure=False)
+        self._threads, self._counted_at = 0, -math.inf
 
     def threads(self) -> int:
-        """Of all workers that are there now."""
-        return sum(self._client.nthreads().values())
+        """Of all workers that are there, as of a second ago at most."""
+        if time.monotonic() > self._counted_at + 1:
+            self._threads, self._counted_at = sum(self._client.nthreads().values()), time.monotonic()
+        return self._threads
 
     def submitter(self, function: "partial[Result]") -> Callable[[Batch], "Future[Result]"]:
         """What submits a batch to `function`; relative paths among the function's own arguments are this process's."""
