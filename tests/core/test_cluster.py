@@ -102,7 +102,7 @@ def test_of_a_worker_that_is_killed_nothing_is_lost_and_nothing_twice(tmp_path: 
 
 
 def test_a_worker_with_other_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder in ("fakeface", "tests", "stages"):
+    for folder in ("bench", "fakeface", "stages", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / "other" / folder, ignore=shutil.ignore_patterns("__pycache__"))
     with (tmp_path / "other/fakeface/photos/images.py").open("a", encoding="utf-8") as file:
         file.write("# another version\n")
