@@ -57,7 +57,7 @@ lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet torch==2.13.0 '.[pipeline,web]'
 	build/lock/bin/pip freeze --exclude fakeface | sed 's/+cpu//' > requirements.lock
-	build/lock/bin/pip install --quiet '.[pipeline,web,dev]'
+	build/lock/bin/pip install --quiet '.[pipeline,web,cluster,dev]'
 	build/lock/bin/pip freeze --all --exclude fakeface --exclude pip | sed 's/+cpu//' | grep -vxFf requirements.lock > requirements-dev.lock
 	rm -rf build
 

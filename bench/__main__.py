@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import commands, decoding, page, scaling, training, verdicts
+from bench import cluster, commands, decoding, page, scaling, training, verdicts
 from bench.rounds import Options, Result, where
 from fakeface.core.errors import run_as_command
 
@@ -41,6 +41,7 @@ PARTS = {
     "pack": Part(decoding.packing, 1000, 7, 60),
     "statistics": Part(decoding.statistics, 60, 7, 8),
     "scaling": Part(scaling.scaling, 0, 3, 0),
+    "cluster": Part(cluster.cluster, 600, 3, 20),
     "dvc_noop": Part(commands.dvc_noop, 1020, 7, 100),
     "make_run": Part(commands.make_run, 0, 1, 0),
     "imports": Part(commands.imports, 0, 5, 0),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fakeface.core.cores import available_cores
+from fakeface.core.parallel import on_all_machines
 
 Pixels = NDArray[np.uint8]
 
@@ -20,6 +23,18 @@ def files(folder: Path | str) -> list[Path]:
 def decoded(path: Path, px: int) -> Pixels:
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB").resize((px, px), Image.Resampling.BILINEAR))
+
+
+def give_out(argv: list[str]) -> None:
+    """PHOTO COUNT: have the photo decoded so many times, on workers where there are some; without a photo nothing is done."""
+    photo, count = argv
+    work = partial(nothing_or_decoded, photo=Path(photo)) if photo else nothing_or_decoded
+    for _ in on_all_machines(work, repeat(0, int(count)), None):
+        pass
+
+
+def nothing_or_decoded(_: int, photo: Path | None = None) -> Pixels | None:
+    return None if photo is None else decoded(photo, 64)
 
 
 def statistics_in_lists(images: Iterable[Pixels]) -> tuple[list[float], list[float]]:

@@ -36,7 +36,7 @@ IMPORT_TORCH = "from fakeface.training.torchvision_ops import import_torchvision
 
 def verdict(options: Options) -> Result:
     """One photo by both models in a new process, against importing torch and torchvision alone."""
-    work, recipe = _with_models(options, OFFLINE_RECIPE)
+    work, recipe = with_models(options, OFFLINE_RECIPE)
     photo = work.photos / work.records("train")[0].path
     predict = (sys.executable, "-m", "fakeface", "predict", photo, "--models", work.root, "--params", work.paths.params)
     contenders: dict[str, Go] = {
@@ -64,7 +64,7 @@ def verdicts_lite(options: Options) -> Result:
 
 def _many(options: Options, part: str, usual_recipe: Path) -> Result:
     """The limit is whichever takes longer; where both need all cores, no program reaches it, and their sum is what is left."""
-    work, recipe = _with_models(options, usual_recipe)
+    work, recipe = with_models(options, usual_recipe)
     records, px = work.records("train"), work.pack_params.eval_px
     # As `infer` and `predict` load them: a core judges a photo of its own. In batches all cores judge together.
     detectors = {name: load_detector(work.root / name, threads=1) for name in OBJECTIVE_NAMES}
@@ -99,7 +99,7 @@ def _many(options: Options, part: str, usual_recipe: Path) -> Result:
     )
 
 
-def _with_models(options: Options, usual_recipe: Path) -> tuple[Workspace, Recipe]:
+def with_models(options: Options, usual_recipe: Path) -> tuple[Workspace, Recipe]:
     """Photos, and both model folders with random weights, which cost what trained ones do."""
     work = new_workspace(options, options.recipe or usual_recipe, {}, valid_share=0)
     recipe, px = read_recipe(work.paths), work.pack_params.eval_px

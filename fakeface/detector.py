@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +68,12 @@ class Detector:
     thresholds: dict[str, float]
     answers: Answers
     session: Any
+    folder: Path
+    threads: int | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, it is its folder: a process that is sent it again and again loads it once."""
+        return _load_once, (self.folder.absolute(), self.threads, _saved_at_ns(self.folder))
 
     @property
     def sees_regions(self) -> bool:
@@ -177,15 +184,22 @@ def load_detector(folder: Path, threads: int | None = None) -> Detector:
     check_card(card, folder / CARD_FILE)
     session = load_network(folder / NETWORK_FILE, threads)
     check_network(session, card["image_px"], folder / NETWORK_FILE)
+    answers = read_answers(card["answers"], folder / CARD_FILE)
+    framing, thresholds = card["framing"], card["thresholds"]
     return Detector(
-        card["objective"],
-        card["image_px"],
-        card["framing"],
-        card["is_sample"],
-        card["thresholds"],
-        read_answers(card["answers"], folder / CARD_FILE),
-        session,
+        card["objective"], card["image_px"], framing, card["is_sample"], thresholds, answers, session, folder, threads
     )
+
+
+@cache
+def _load_once(folder: Path, threads: int | None, saved_at_ns: int) -> Detector:
+    if not folder.is_dir() or _saved_at_ns(folder) != saved_at_ns:
+        raise FakefaceError(f"{folder}: not the model that was sent: expected the same folder on all machines")
+    return load_detector(folder, threads)
+
+
+def _saved_at_ns(folder: Path) -> int:
+    return (folder / NETWORK_FILE).stat().st_mtime_ns
 
 
 def load_network(path: Path, threads: int | None = None) -> Any:

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
 from fakeface.core.errors import ParamsError
@@ -22,6 +22,15 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 DeviceName = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bf16"]
 Layout = Literal["channels_last", "contiguous"]
+
+
+def _processes(value: object) -> object:
+    if value != "auto" and (type(value) is not int or value < 1):
+        raise ValueError("should be auto, one per GPU, or a whole number from 1")
+    return value
+
+
+Processes = Annotated[int | Literal["auto"], PlainValidator(_processes)]
 
 EFFICIENTNET_LITE0 = "efficientnet_lite0"
 _OF_TORCHVISION = """
@@ -176,6 +185,7 @@ class TrainParams:
     device: DeviceName
     precision: Precision
     layout: Layout
+    processes: Processes
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -19,7 +19,7 @@ from fakeface.core.arrays import writing_array
 from fakeface.core.console import printable
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import each_row, write_json, write_rows
-from fakeface.core.parallel import on_all_cores
+from fakeface.core.parallel import on_all_machines
 from fakeface.core.records import FaceRecord, ImageRecord
 from fakeface.faces.finder import LANDMARKS, Face, Points, find_faces
 from fakeface.params import DataParams, load_params
@@ -71,7 +71,7 @@ def summary(records: Sequence[FaceRecord]) -> str:
 
 def run(paths: Paths, root: Path) -> None:
     total = sum(1 for _ in each_row(paths.images, ImageRecord))
-    found = on_all_cores(partial(look_at, root=root), each_row(paths.images, ImageRecord), "find faces", total=total)
+    found = on_all_machines(partial(look_at, root=root), each_row(paths.images, ImageRecord), "find faces", total=total)
     records = []
     with writing_array(paths.faces / "landmarks.npy", np.float32, (total, LANDMARKS, 2)) as write:
         for record, landmarks in found:

@@ -22,7 +22,7 @@ from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import read_rows, write_json
 from fakeface.core.frames import frame_of, write_table
 from fakeface.core.listing import FileRecord
-from fakeface.core.parallel import on_all_cores
+from fakeface.core.parallel import on_all_machines
 from fakeface.core.records import (
     DIFFICULTIES,
     FAKE,
@@ -287,7 +287,7 @@ def run(paths: Paths, root: Path, params: IndexParams) -> None:
         candidates = find_candidates(files)
     except FakefaceError as error:
         raise FakefaceError(f"{root}: {error}") from None
-    records = list(on_all_cores(partial(examine, root=root), candidates, "index"))
+    records = list(on_all_machines(partial(examine, root=root), candidates, "index"))
     images, rejected, counts = build_index(records)
     write_table(paths.rejected, RejectedRecord, rejected)
     elsewhere = sum(PurePosixPath(file.path).name != SAMPLE_MARKER for file in files) - len(candidates)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import read_rows, write_rows
-from fakeface.core.parallel import on_all_cores
+from fakeface.core.parallel import on_all_machines
 from fakeface.core.records import (
     OBJECTIVE_NAMES,
     WEB,
@@ -102,7 +102,7 @@ def evidence_rows(path: str, scores: Mapping[str, Score]) -> list[EvidenceRecord
 def run(paths: Paths, root: Path) -> None:
     detectors = load_detectors(paths.models, threads=1)
     records = [record for record in read_rows(paths.split, SplitRecord) if record.side != "excluded"]
-    images = list(on_all_cores(partial(score_record, root=root, detectors=detectors), records, "infer"))
+    images = list(on_all_machines(partial(score_record, root=root, detectors=detectors), records, "infer"))
     write_rows(paths.predictions, PredictionRecord, (image.prediction for image in images))
     write_rows(paths.perturbed, PerturbedRecord, (row for image in images for row in image.perturbed))
     write_rows(paths.evidence, EvidenceRecord, (row for image in images for row in image.evidence))

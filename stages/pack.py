@@ -24,7 +24,7 @@ from fakeface.core.arguments import ParamsPath, parse_paths
 from fakeface.core.arrays import map_array, writing_array
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import each_row
-from fakeface.core.parallel import on_all_cores
+from fakeface.core.parallel import on_all_machines
 from fakeface.core.records import FaceRecord, Framing, Side, SplitRecord
 from fakeface.faces.cooccurrences import SIZE, Values, cooccurrences
 from fakeface.faces.crops import crop, scale_landmarks
@@ -132,7 +132,7 @@ def run(paths: Paths, root: Path, params: PackParams) -> None:
     counts = Counter(record.side for record in each_row(paths.split, SplitRecord))
     for side, form in formats_of(params).items():
         photos = photos_of(side, paths.split, paths.faces)
-        packed = on_all_cores(partial(pack_photo, root=root, form=form), photos, side, total=counts[side])
+        packed = on_all_machines(partial(pack_photo, root=root, form=form), photos, side, total=counts[side])
         write_side(paths.packed, side, packed, counts[side], form)
 
 

@@ -7,14 +7,13 @@ writes  RELATIONS/pairs.csv, a row per link; RELATIONS/groups.csv, a row per ima
 Features and comparisons are cached by content in .cache/relate of the checkout: a later run computes only what is new.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
 
-import cv2
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -24,7 +23,7 @@ from fakeface.core.checkout import checkout_root
 from fakeface.core.console import tell
 from fakeface.core.errors import run_as_command
 from fakeface.core.files import each_row, write_json, write_rows
-from fakeface.core.parallel import on_all_cores
+from fakeface.core.parallel import on_all_machines
 from fakeface.core.records import GroupRecord, ImageRecord, PairRecord, RelationKind
 from fakeface.params import DataParams, RelateParams, load_params
 from fakeface.photos.images import read_indexed
@@ -52,6 +51,14 @@ class Content(NamedTuple):
     path: str
 
 
+class Candidate(NamedTuple):
+    """Two pictures by the SHA-256 of their contents, the second to be `mirrored` or not."""
+
+    sha256_a: str
+    sha256_b: str
+    mirrored: bool
+
+
 def list_contents(images: pd.DataFrame) -> pd.DataFrame:
     """`sha256` and first `path` of each content, sorted by sha256."""
     return images[["sha256", "path"]].sort_values(["sha256", "path"]).drop_duplicates("sha256", ignore_index=True)
@@ -74,7 +81,7 @@ def describe_all(
     pixels: list[str] = []
     features, seen_digests = FeatureTable(), set()
     rows = map(Content, contents["sha256"], contents["path"])
-    for digest, its_features in on_all_cores(describe, rows, "describe", total=len(contents)):
+    for digest, its_features in on_all_machines(describe, rows, "describe", total=len(contents)):
         if digest not in seen_digests:
             features.add(its_features)
         seen_digests.add(digest)
@@ -90,16 +97,21 @@ def link_copies(images: pd.DataFrame, by: str, kind: RelationKind) -> pd.DataFra
     return pairs[pairs["path_a"] < pairs["path_b"]]
 
 
-def count_points(candidates: pd.DataFrame, features: FeatureTable, max_scale: float) -> list[int]:
-    """How many points the pictures `one` and `other`, `mirrored` or not, share in each row."""
+def compare(candidate: Candidate, cache: Cache, max_scale: float) -> ComparisonRecord:
+    """How many points two pictures share, of which the features are in the cache."""
+    one, other = cache.features(candidate.sha256_a), cache.features(candidate.sha256_b)
+    points = count_shared_points(one, mirror_features(other) if candidate.mirrored else other, max_scale)
+    return ComparisonRecord(*candidate, points)
 
-    def compare(candidate: tuple[int, int, bool]) -> int:
-        one, other, mirrored = candidate
-        second = features.features(other)
-        return count_shared_points(features.features(one), mirror_features(second) if mirrored else second, max_scale)
 
-    rows = candidates[CANDIDATE_COLUMNS].itertuples(index=False, name=None)
-    return list(on_all_cores(compare, rows, "compare", total=len(candidates)))
+def compare_all(candidates: Sequence[Candidate], compare: Callable[[Candidate], ComparisonRecord], cache: Cache) -> list[int]:
+    """The points of each; what is compared is in the cache also where a cluster fails halfway."""
+    done: list[ComparisonRecord] = []
+    try:
+        done.extend(on_all_machines(compare, candidates, "compare"))
+    finally:
+        cache.add_comparisons(done)
+    return [comparison.points for comparison in done]
 
 
 def compare_pictures(pictures: pd.DataFrame, features: FeatureTable, cache: Cache, max_scale: float) -> pd.DataFrame:
@@ -108,9 +120,9 @@ def compare_pictures(pictures: pd.DataFrame, features: FeatureTable, cache: Cach
     compared = shortlist(features).merge(read_comparisons(cache, sha256), how="left", on=CANDIDATE_COLUMNS)
     is_new = compared["points"].isna()
     if is_new.any():
-        compared.loc[is_new, "points"] = count_points(compared[is_new], features, max_scale)
-        new = compared[is_new].astype({"points": int}).itertuples(index=False, name=None)
-        cache.add_comparisons(ComparisonRecord(sha256[one], sha256[other], *result) for one, other, *result in new)
+        rows = compared.loc[is_new, CANDIDATE_COLUMNS].itertuples(index=False, name=None)
+        new = [Candidate(sha256[one], sha256[other], mirrored) for one, other, mirrored in rows]
+        compared.loc[is_new, "points"] = compare_all(new, partial(compare, cache=cache, max_scale=max_scale), cache)
     return compared.astype({"points": int})
 
 
@@ -181,9 +193,7 @@ def open_pruned_cache(params: RelateParams) -> Cache:
 def run(paths: Paths, root: Path, params: RelateParams) -> None:
     cache = open_pruned_cache(params)
     images = read_images(paths.images)
-    # Images and pairs are spread over the cores; for one of them a core suffices.
-    cv2.setNumThreads(1)
-    with threadpool_limits(1, "blas"):
+    with threadpool_limits(1, "blas"):  # images and pairs are spread over the cores; for one of them a core suffices
         contents, features = describe_all(list_contents(images), partial(describe, root=root, cache=cache, params=params))
         pictures = contents.drop_duplicates("pixels")
         compared = compare_pictures(pictures, features, cache, params.max_scale)

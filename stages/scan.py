@@ -199,9 +199,9 @@ def _known_record(file: FoundFile, hashes: Hashes) -> FileRecord | None:
 def _read_all(files: Sequence[FoundFile], root: Path) -> Iterable[FileRecord]:
     if not files:
         return ()
-    from fakeface.core.parallel import on_all_cores  # a tenth of a second that most runs do not need
+    from fakeface.core.parallel import on_all_machines  # a tenth of a second that most runs do not need
 
-    return on_all_cores(partial(_read, root=root), files, "scan")
+    return on_all_machines(partial(_read, root=root), files, "scan")
 
 
 def _read(file: FoundFile, root: Path) -> FileRecord:

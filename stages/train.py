@@ -22,11 +22,13 @@ from fakeface.core.records import EpochRecord, ObjectiveName
 from fakeface.params import AnswersParams, AugmentParams, ModelParams, PackParams, TrainParams, load_params
 from fakeface.tracking.records import new_run_record
 from fakeface.tracking.runs import LiveRun, live_run
-from fakeface.training.checkpoint import fingerprint, open_checkpoints
+from fakeface.training.checkpoint import Checkpoints, fingerprint, open_checkpoints
 from fakeface.training.devices import Device, device_tags, keep_freed_memory, peak_memory, select_device, use_available_cores
 from fakeface.training.fit import fit
+from fakeface.training.launching import joined, launch, processes_to_start
 from fakeface.training.model_folder import write_model
 from fakeface.training.packed import PackedSide, load_side
+from fakeface.training.ranks import ALONE, Ranks
 from fakeface.training.recipe import Recipe
 
 LOGGED_SECTIONS = ("split", "pack", "augment", "model", "train", "answers")
@@ -101,17 +103,31 @@ class Log:
         self.live_run.log_epochs()
 
 
-def run(paths: Paths, recipe: Recipe, max_error: float) -> None:
+class Silence:
+    """The log of the processes that train beside the first one."""
+
+    def start(self, run_record: dict[str, Any]) -> None:
+        pass
+
+    def log_epoch(self, epoch: EpochRecord, *, is_best: bool) -> None:
+        pass
+
+
+def run(paths: Paths, recipe: Recipe, max_error: float, ranks: Ranks = ALONE) -> None:
+    """Train with the other processes, if there are any, of which the first one writes and logs."""
     stage = f"train_{paths.objective}"
     train, valid = (load_side(paths.packed, paths.split, side) for side in ("train", "valid"))
     keep_freed_memory()
-    use_available_cores()
-    device = select_device(recipe.train.device, recipe.train.precision)
+    use_available_cores(ranks.local_count)
+    device = select_device(recipe.train.device, recipe.train.precision, ranks)
+    if not ranks.is_first:
+        fit(recipe, device, train, valid, Checkpoints(None), {"epochs": []}, Silence())
+        return
     tags = device_tags(device)
     run_record = new_run_record(stage, read_yaml(paths.params), LOGGED_SECTIONS, tags)
     headline = (
         f"{stage}: {len(train.records)} train and {len(valid.records)} valid images, {recipe.model.arch}, "
-        f"{tags['device']}, {device.precision}"
+        f"{tags['device']}, {device.precision}" + (f", {ranks.count} processes" if ranks.count > 1 else "")
     )
     name = training_fingerprint(recipe, device, paths, train, valid)
     with open_checkpoints(checkout_root(), stage, name) as checkpoints:
@@ -130,7 +146,12 @@ def run(paths: Paths, recipe: Recipe, max_error: float) -> None:
 
 def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
-    run(paths, read_recipe(paths), load_params(paths.params, "answers", AnswersParams).max_error)
+    recipe, max_error = read_recipe(paths), load_params(paths.params, "answers", AnswersParams).max_error
+    if (processes := processes_to_start(recipe.train)) > 1:
+        launch(["-m", "stages.train", *argv], processes)
+        return
+    with joined() as ranks:
+        run(paths, recipe, max_error, ranks)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,23 @@ def test_it_knows_what_it_was_made_for(folder: Path) -> None:
     assert (detector.objective, detector.image_px, detector.is_sample) == ("bce", IMAGE_PX, True)
     assert (detector.framing, detector.sees_regions) == ("centre", False)
     assert asdict(detector.answers) == ANSWERS
+
+
+def test_a_process_that_is_sent_it_again_and_again_loads_it_once(folder: Path) -> None:
+    detector, images = load_detector(folder, threads=1), np.zeros((2, IMAGE_PX, IMAGE_PX, 3), np.uint8)
+    sent = pickle.dumps(detector)
+    assert len(sent) < 1000
+    received = pickle.loads(sent)  # noqa: S301 - our own bytes
+    np.testing.assert_array_equal(received.scores(images).p_fake, detector.scores(images).p_fake)
+    assert received.threads == 1
+    assert pickle.loads(sent) is received  # noqa: S301
+
+
+def test_a_process_that_has_another_model_in_its_folder_refuses_it(folder: Path) -> None:
+    sent = pickle.dumps(load_detector(folder))
+    os.utime(folder / NETWORK_FILE, ns=(0, 1))
+    with pytest.raises(FakefaceError, match=rf"^{folder}: not the model that was sent: expected the same folder on all"):
+        pickle.loads(sent)  # noqa: S301
 
 
 @pytest.mark.parametrize("count", [1, BATCH_SIZE, BATCH_SIZE + 1, 3 * BATCH_SIZE - 1])

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,15 +147,7 @@ def test_two_models_that_differ_decide_nothing_together(tmp_path: Path) -> None:
 
 
 def as_if(detector: Detector, answers: Answers) -> Detector:
-    return Detector(
-        detector.objective,
-        detector.image_px,
-        detector.framing,
-        detector.is_sample,
-        detector.thresholds,
-        answers,
-        detector.session,
-    )
+    return replace(detector, answers=answers)
 
 
 def test_no_photo_is_shown_to_be_surer_than_99_percent() -> None:

@@ -49,7 +49,16 @@ class Cache:
             return str(arrays["pixels"]), Features(arrays["points"], arrays["descriptors"])
         return None
 
+    def features(self, content: str) -> Features:
+        """The features of a content that was stored. Raises FakefaceError where they are gone."""
+        if (stored := self.load_features(content)) is None:
+            raise FakefaceError(f"{self._features_file(content)}: gone or damaged since it was written: run this again")
+        return stored[1]
+
     def store_features(self, content: str, pixels: str, features: Features) -> None:
+        """Raises FakefaceError where the folder is gone, or another machine's that this one does not see."""
+        if not self.folder.is_dir():
+            raise FakefaceError(f"{self.folder}: no such folder here: expected the checkout's cache")
         with replacing(self._features_file(content)) as temporary, temporary.open("wb") as file:
             np.savez(file, pixels=pixels, points=features.points, descriptors=features.descriptors)
 

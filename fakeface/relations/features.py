@@ -47,6 +47,7 @@ def detect_features(image: Image.Image, image_px: int, max_keypoints: int) -> Fe
     """The strongest keypoints of an RGB image, whose longer side is first reduced to image_px if it is longer."""
     # The instructions that OpenCV would choose for a processor round otherwise, and other keypoints pass its thresholds.
     cv2.setUseOptimized(False)
+    cv2.setNumThreads(1)  # images are spread over the cores; for one of them a core suffices
     scale = min(1.0, image_px / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     grey = np.asarray(image.convert("L").resize(size, Image.Resampling.BILINEAR))

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from fakeface.training.augmentation import COLOURS, augment, random_values
 from fakeface.training.devices import Device
 from fakeface.training.packed import PackedSide
+from fakeface.training.ranks import Ranks
 from fakeface.training.recipe import Recipe
 
 EVAL_BATCH_SIZE = 64
@@ -46,13 +48,23 @@ class Batch(NamedTuple):
     """Network inputs (N, 4, H, W), normalised colours and the Region of each pixel, with labels (N,) and parts (N, 4).
 
     `cooccurrences` (N, SIZE) are of the photos' own pixels, not augmented. A part is 1 where it comes from another photo, 0
-    where it does not, NaN where that is not known.
+    where it does not, NaN where that is not known. Where several processes train together these are a process's own of
+    `images`. Its mean loss then has a weight, its share of the images times the number of processes, so that the mean over
+    processes is that over images; likewise for those whose parts are known.
     """
 
     inputs: Tensor
     cooccurrences: Tensor
     labels: Tensor
     parts: Tensor
+    images: int
+    weight: float = 1.0
+    parts_weight: float = 1.0
+
+
+def known(parts: Tensor) -> Tensor:
+    """(N,): of which images the parts (N, 4) are known."""
+    return ~parts.isnan().any(dim=1)
 
 
 def to_tensors(side: PackedSide, device: Device) -> SideTensors:
@@ -76,28 +88,37 @@ def batch_sizes(count: int, batch_size: int) -> list[int]:
 
 
 def train_batches(train: SideTensors, recipe: Recipe, device: Device, generator: torch.Generator) -> Iterator[Batch]:
-    """Batches of side crop_px, shuffled and augmented, with all randomness from the generator."""
+    """Batches of side crop_px, shuffled and augmented, with all randomness from the generator; of each this process's part."""
     order = torch.randperm(len(train.labels), generator=generator).to(train.images.device)
     epoch_values = random_values(len(order), recipe.augment, generator)
     epoch_values = {name: values.to(device.torch_device) for name, values in epoch_values.items()}
     copies = random_copies(train, recipe.augment.laundered, generator)
-    first = 0
-    for rows in torch.split(order, batch_sizes(len(order), recipe.train.batch_size)):
+    first, ranks = 0, device.ranks
+    for batch in torch.split(order, batch_sizes(len(order), recipe.train.batch_size)):
         colour_order = torch.randperm(4, generator=generator).tolist()
-        chosen = None if copies is None else copies[first : first + len(rows)]
+        own = ranks.own(len(batch))
+        rows, drawn = batch[own], slice(first + own.start, first + own.stop)
+        chosen = None if copies is None else copies[drawn]
         images, cooccurrences = (
             values.to(device.torch_device) for values in (train.rows(rows, chosen), train.cooccurrences_of(rows, chosen))
         )
-        values = {name: values[first : first + len(rows)] for name, values in epoch_values.items()}
+        values = {name: values[drawn] for name, values in epoch_values.items()}
         parts = []
         for part in chunks(len(rows), device):
             own_values = {name: value[part] for name, value in values.items()}
             planes = augment(images[part], own_values, recipe.augment, colour_order)
             parts.append(to_network_format(normalize(planes, recipe), recipe, device))
         same_rows = rows.to(train.labels.device)
-        replaced = swap_eye_parts(train.parts[same_rows], values["flip"])
-        yield Batch(torch.cat(parts), cooccurrences, train.labels[same_rows], replaced)
-        first += len(rows)
+        own_parts = swap_eye_parts(train.parts[same_rows], values["flip"])
+        labelled = Batch(torch.cat(parts), cooccurrences, train.labels[same_rows], own_parts, len(batch))
+        yield labelled if ranks.count == 1 else _weighted(labelled, train.parts[batch.to(train.parts.device)], ranks)
+        first += len(batch)
+
+
+def _weighted(batch: Batch, all_parts: Tensor, ranks: Ranks) -> Batch:
+    """A process's part of a batch with its weights; `all_parts` are those of the whole batch."""
+    shares = len(batch.labels) / batch.images, (known(batch.parts).sum() / known(all_parts).sum().clamp_min(1)).item()
+    return batch._replace(weight=ranks.count * shares[0], parts_weight=ranks.count * shares[1])
 
 
 def random_copies(train: SideTensors, share: float, generator: torch.Generator) -> Tensor | None:
@@ -118,13 +139,14 @@ def swap_eye_parts(parts: Tensor, flipped: Tensor) -> Tensor:
 
 
 def valid_batches(valid: SideTensors, recipe: Recipe, device: Device) -> Iterator[Batch]:
-    """Batches of side eval_px, in order."""
-    for images, cooccurrences, rows in eval_batches(valid, device):
+    """Batches of side eval_px, in order; where several processes evaluate together, every so many'th."""
+    own = islice(eval_batches(valid, device), device.ranks.rank, None, device.ranks.count)
+    for images, cooccurrences, rows in own:
         parts = [
             to_network_format(normalize(to_planes(images[part]), recipe), recipe, device)
             for part in chunks(len(images), device)
         ]
-        yield Batch(torch.cat(parts), cooccurrences, valid.labels[rows], valid.parts[rows])
+        yield Batch(torch.cat(parts), cooccurrences, valid.labels[rows], valid.parts[rows], len(images))
 
 
 def eval_batches(side: SideTensors, device: Device) -> Iterator[tuple[Tensor, Tensor, slice]]:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from fakeface.training.batches import Batch
+from fakeface.training.batches import Batch, known
 from fakeface.training.devices import Device
 from fakeface.training.recipe import Recipe
 from fakeface.training.region_network import CLASSES, RegionNetwork
@@ -15,13 +16,34 @@ BRANCH_WEIGHT = 0.3
 """Of the mean loss of the branches, each on its own, beside that of their sum: each must learn to tell fakes alone."""
 
 
-def forward(network: nn.Module, batch: Batch, device: Device) -> list[Tensor]:
-    """What each branch makes of the images, logits (N, 2) first, in float32 whatever the precision of the forward pass."""
+class Branches(nn.Module):
+    """A network whose forward pass gives what each branch makes of the images, logits (N, 2) first."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor, cooccurrences: Tensor) -> list[Tensor]:
+        if isinstance(self.network, RegionNetwork):
+            return self.network.branches(inputs, cooccurrences)
+        return [self.network(inputs)]
+
+
+def branches_to_train(network: nn.Module, device: Device) -> nn.Module:
+    """The network's Branches; where several processes train together, its gradients become those of all their images."""
+    if device.ranks.count == 1:
+        return Branches(network)
+    # Buffers need no broadcast: in `whole_batch` they are the same in all processes.
+    gpus = [device.torch_device] if device.is_cuda else None
+    # A RegionNetwork keeps its backbone's layers beyond the last stride that it looks at.
+    has_unused = isinstance(network, RegionNetwork)
+    return DistributedDataParallel(Branches(network), gpus, forward_sync_buffers=False, find_unused_parameters=has_unused)
+
+
+def forward(branches: nn.Module, batch: Batch, device: Device) -> list[Tensor]:
+    """What each branch makes of the images, in float32 whatever the precision of the forward pass."""
     with device.autocast():
-        if isinstance(network, RegionNetwork):
-            outputs = network.branches(batch.inputs, batch.cooccurrences)
-        else:
-            outputs = [network(batch.inputs)]
+        outputs = branches(batch.inputs, batch.cooccurrences)
     return [output.float() for output in outputs]
 
 
@@ -42,9 +64,10 @@ def training_loss(outputs: Sequence[Tensor], batch: Batch, recipe: Recipe) -> Te
 def _loss(outputs: Tensor, batch: Batch, recipe: Recipe) -> Tensor:
     """Of logits (N, 2), behind which may stand those of the parts (N, 4); images of unknown parts count for nothing."""
     smoothing = recipe.train.label_smoothing
-    loss = recipe.objective.loss(outputs[:, :CLASSES], batch.labels, smoothing)
-    known = ~batch.parts.isnan().any(dim=1)
-    if outputs.shape[1] == CLASSES or not known.any():
+    loss = recipe.objective.loss(outputs[:, :CLASSES], batch.labels, smoothing) * batch.weight
+    of_known = known(batch.parts)
+    if outputs.shape[1] == CLASSES or not of_known.any():
         return loss
-    targets = batch.parts[known] * (1 - smoothing) + smoothing / 2
-    return loss + recipe.model.parts * F.binary_cross_entropy_with_logits(outputs[known, CLASSES:], targets)
+    targets = batch.parts[of_known] * (1 - smoothing) + smoothing / 2
+    parts_loss = F.binary_cross_entropy_with_logits(outputs[of_known, CLASSES:], targets)
+    return loss + recipe.model.parts * batch.parts_weight * parts_loss

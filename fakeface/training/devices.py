@@ -18,6 +18,7 @@ from fakeface.core.cores import available_cores
 from fakeface.core.errors import ParamsError
 from fakeface.params import DeviceName, Precision
 from fakeface.training.depthwise import FastDepthwise
+from fakeface.training.ranks import ALONE, Ranks
 
 BYTES_PER_MIB = 2**20
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -26,10 +27,14 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 @dataclass(frozen=True)
 class Device:
-    """A torch device and the precision of the forward pass; weights and losses are always float32."""
+    """A torch device and the precision of the forward pass; weights and losses are always float32.
+
+    `ranks` are the processes that train together, each with a device of its own.
+    """
 
     torch_device: torch.device
     bf16: bool
+    ranks: Ranks = ALONE
 
     @property
     def is_cuda(self) -> bool:
@@ -47,7 +52,7 @@ class Device:
             yield
 
 
-def select_device(device: DeviceName, precision: Precision) -> Device:
+def select_device(device: DeviceName, precision: Precision, ranks: Ranks = ALONE) -> Device:
     """The device and precision asked for; `auto` takes a GPU if there is one, and bf16 if the machine has instructions for it.
 
     Raises:
@@ -57,7 +62,8 @@ def select_device(device: DeviceName, precision: Precision) -> Device:
         raise ParamsError("train.device: 'cuda': no CUDA device is visible here; should be auto or cpu")
     is_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     has_bf16 = torch.cuda.is_bf16_supported() if is_cuda else _cpu_has_bf16()
-    return Device(torch.device("cuda" if is_cuda else "cpu"), precision == "bf16" or (precision == "auto" and has_bf16))
+    name = "cpu" if not is_cuda else "cuda" if ranks.count == 1 else f"cuda:{ranks.local_rank}"
+    return Device(torch.device(name), precision == "bf16" or (precision == "auto" and has_bf16), ranks)
 
 
 def _cpu_has_bf16() -> bool:
@@ -65,9 +71,12 @@ def _cpu_has_bf16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def use_available_cores() -> None:
-    """Torch counts those that affinity allows, but not a control group's quota; fewer threads, as OMP_NUM_THREADS, stay."""
-    torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
+def use_available_cores(processes: int = 1) -> None:
+    """An equal part of them for each of the processes that train on this machine; fewer threads, as OMP_NUM_THREADS, stay.
+
+    Torch counts the cores that affinity allows, but not a control group's quota.
+    """
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, available_cores() // processes)))
 
 
 def keep_freed_memory() -> None:
@@ -84,6 +93,7 @@ def device_tags(device: Device) -> dict[str, str]:
         "device.type": device.torch_device.type,
         "device.precision": device.precision,
         "device.threads": str(torch.get_num_threads()),
+        "device.processes": str(device.ranks.count),
         "version.torch": str(torch.__version__),
         "version.cuda": str(torch.version.cuda or "none"),
         "version.python": platform.python_version(),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from fakeface.core.errors import FakefaceError
+from fakeface.core.errors import FakefaceError, ParamsError
 from fakeface.core.records import EpochRecord
 from fakeface.training.batches import (
     SideTensors,
@@ -25,7 +25,7 @@ from fakeface.training.batches import (
     train_batches,
     valid_batches,
 )
-from fakeface.training.branches import forward, logits_of, training_loss
+from fakeface.training.branches import Branches, branches_to_train, forward, logits_of, training_loss
 from fakeface.training.calibration import HALF
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.devices import Device, Stopwatch
@@ -36,6 +36,7 @@ from fakeface.training.packed import PackedSide
 from fakeface.training.recipe import Recipe
 from fakeface.training.region_network import total_logits
 from fakeface.training.rehearsal import rehearse
+from fakeface.training.whole_batch import whole_batch
 
 
 class Log(Protocol):
@@ -76,6 +77,7 @@ def fit(
         ParamsError: the network takes no images of the side asked for, or cannot be exported for it.
         FakefaceError: the loss diverges, or a checkpoint cannot be written.
     """
+    check_batches(len(train.records), recipe, device)
     network = new_network(recipe, device, eval_px=valid.images.shape[1])
     optimizer = new_optimizer(network, recipe.train)
     averaged = (
@@ -86,7 +88,7 @@ def fit(
     epochs: list[EpochRecord] = []
     best_weights: dict[str, Tensor] = {}
 
-    if checkpoint := checkpoints.load():
+    if checkpoint := device.ranks.of_first(checkpoints.load()):
         network.load_state_dict(checkpoint["network"])
         optimizer.load_state_dict(checkpoint["optimizer"])
         if averaged:
@@ -148,21 +150,22 @@ def train_epoch(
     epoch: int,
 ) -> TrainMeans:
     """One pass over the train images; all its randomness comes from the seed and the epoch's number, counted from 1."""
-    params = recipe.train
+    params, ranks = recipe.train, device.ranks
     seed = params.seed * 1_000_003 + epoch
     torch.manual_seed(seed)  # for dropout
     count, step_count = len(train.labels), len(batch_sizes(len(train.labels), params.batch_size))
     batches = train_batches(train, recipe, device, torch.Generator().manual_seed(seed))
-    shown = tqdm(batches, f"epoch {epoch}", step_count, unit="batch", leave=False, disable=None)
+    shown = tqdm(batches, f"epoch {epoch}", step_count, unit="batch", leave=False, disable=None if ranks.is_first else True)
     loss_sum, correct = (torch.zeros((), device=device.torch_device, dtype=torch.float64) for _ in range(2))
-    network.train()
+    branches = branches_to_train(network, device).train()
     watch = Stopwatch(device)
     for step, batch in enumerate(shown, (epoch - 1) * step_count):
         set_learning_rate(optimizer, learning_rate(step, params.epochs * step_count, params.lr, params.schedule))
         watch.lap("data_s")
-        outputs = forward(network, batch, device)
+        with whole_batch(ranks, batch.images):
+            outputs = forward(branches, batch, device)
         loss = training_loss(outputs, batch, recipe)
-        loss_sum += loss.detach() * len(batch.labels)
+        loss_sum += loss.detach() * (batch.images / ranks.count)
         correct += count_correct(total_logits(outputs).detach(), batch.labels, recipe)
         watch.lap("forward_s")
         optimizer.zero_grad()
@@ -171,6 +174,7 @@ def train_epoch(
         if averaged:
             averaged.update_parameters(network)
         watch.lap("backward_s")
+    loss_sum, correct = ranks.added(loss_sum), ranks.added(correct)
     return TrainMeans(loss_sum.item() / count, correct.item() / count, watch.seconds())
 
 
@@ -178,11 +182,12 @@ def train_epoch(
 def valid_epoch(network: nn.Module, valid: SideTensors, recipe: Recipe, device: Device) -> tuple[float, float]:
     """Mean loss and accuracy over the valid images."""
     loss_sum, correct = (torch.zeros((), device=device.torch_device, dtype=torch.float64) for _ in range(2))
-    network.eval()
+    branches = Branches(network).eval()
     for batch in valid_batches(valid, recipe, device):
-        outputs = forward(network, batch, device)
+        outputs = forward(branches, batch, device)
         loss_sum += training_loss(outputs, batch, recipe) * len(batch.labels)
         correct += count_correct(total_logits(outputs), batch.labels, recipe)
+    loss_sum, correct = device.ranks.added(loss_sum), device.ranks.added(correct)
     return loss_sum.item() / len(valid.labels), correct.item() / len(valid.labels)
 
 
@@ -207,6 +212,17 @@ def new_network(recipe: Recipe, device: Device, eval_px: int) -> nn.Module:
     network.to(memory_format=recipe.memory_format)  # type: ignore[call-overload]
     rehearse(network, recipe, device, eval_px)
     return network
+
+
+def check_batches(images: int, recipe: Recipe, device: Device) -> None:
+    """Raises ParamsError where a batch of an epoch has no image for each of the processes that train together."""
+    batch_size, count = recipe.train.batch_size, device.ranks.count
+    smallest = min(batch_sizes(images, batch_size), default=0)
+    if smallest < count > 1:
+        raise ParamsError(
+            f"train.processes: {count}: {images:,} images in batches of {batch_size} leave a last one of {smallest}; "
+            "expected an image for each process: another train.batch_size"
+        )
 
 
 def check_loss(epoch: EpochRecord, lr: float) -> None:

@@ -1,13 +1,18 @@
 import shutil
-from dataclasses import replace
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fakeface.core.files import read_rows, write_json, write_rows
+from fakeface.core.records import EpochRecord, SplitRecord
 from fakeface.training.checkpoint import fingerprint
 from stages.train import DECISIVE_CODE, Paths, code_files, training_fingerprint
 from tests.architecture import STAGES
-from tests.conftest import ROOT
+from tests.checkout import TINY, Checkout, environment, runs_at
+from tests.conftest import ROOT, write_params
 from tests.training.tiny import CPU, EVAL_PX, RECIPE, TRAIN_PX, packed_side, with_train
 
 NOT_DECISIVE = {"fakeface/detector.py", "fakeface/photos", "fakeface/tracking"}
@@ -73,3 +78,42 @@ def test_the_fingerprint_covers_parameters_data_device_and_weights(tmp_path: Pat
         path.write_text("before")
     assert len({first, *others}) == 8
     assert training_fingerprint(recipe, CPU, paths, train, valid) == first
+
+
+def stage_inputs(folder: Path) -> list[str]:
+    """What `train` reads, tiny: noise of which the fakes are brighter; the stage's arguments."""
+    sides = {"train": packed_side("train", 18, 36), "valid": packed_side("valid", 10, 32)}
+    (folder / "packed").mkdir()
+    for name, side in sides.items():
+        np.save(folder / f"packed/{name}.npy", side.images)
+        np.save(folder / f"packed/{name}_regions.npy", side.regions)
+    np.save(folder / "packed/train_laundered.npy", 255 - sides["train"].images[:, np.newaxis])
+    write_rows(folder / "split.csv", SplitRecord, [record for side in sides.values() for record in side.records])
+    write_json(folder / "stats.json", {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]})
+    write_json(folder / "index.json", {"is_sample": True})
+    names = {"packed": "packed", "split": "split.csv", "stats": "stats.json", "index-counts": "index.json"}
+    return ["ce", *(word for name, path in names.items() for word in (f"--{name}", str(folder / path)))]
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does_and_one_of_them_writes(tmp_path: Path) -> None:
+    """The network that looks by region: batch normalisation of its own, dropout, a loss of parts that some images know."""
+    inputs, histories = stage_inputs(tmp_path), []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        out.mkdir()
+        write_params(out / "params.yaml", {**TINY, "train": TINY["train"] | {"processes": processes, "averaging": 0.0}})
+        names = {"model": "model", "metrics": "metrics.json", "history": "history.csv", "params": "params.yaml"}
+        outputs = [word for name, path in names.items() for word in (f"--{name}", str(out / path))]
+        done = Checkout(ROOT, environment(DVC_ROOT=str(out), PYTHONPATH=str(ROOT))).run(
+            sys.executable, "-m", "stages.train", *inputs, *outputs
+        )
+        assert done.stdout.count("train_ce: 18 train and 10 valid images") == 1
+        assert (", 2 processes" in done.stdout) == (processes == 2)
+        (run,) = runs_at(f"sqlite:///{out / 'mlflow.db'}")
+        assert run.data.tags["device.processes"] == str(processes)
+        histories.append([asdict(epoch) for epoch in read_rows(out / "history.csv", EpochRecord)])
+    (first, *later), (first_of_two, *later_of_two) = histories
+    assert first_of_two == pytest.approx(first, abs=1e-4)
+    for one, two in zip(later, later_of_two, strict=True):  # rounding grows with every step
+        assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-2)

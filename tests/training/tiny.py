@@ -34,6 +34,7 @@ TRAIN = TrainParams(
     device="cpu",
     precision="float32",
     layout="channels_last",
+    processes=1,
 )
 AUGMENT = AugmentParams(
     crop_px=EVAL_PX,
