@@ -80,7 +80,7 @@ def test_the_notebooks_recipe_is_the_notebooks_to_the_digit() -> None:
 def test_of_the_notebooks_training_only_seed_and_device_are_ours() -> None:
     recipe = read_yaml(ROOT / "recipes/notebook.yaml")
     ours = {f"{section}.{key}" for section, values in NOTEBOOK.items() for key in recipe[section].keys() - values.keys()}
-    seeds_and_device = {"split.seed", "split.fold", "split.test_fraction", "train.seed", "train.device"}
+    seeds_and_device = {"split.seed", "split.fold", "split.test_fraction", "train.seed", "train.device", "train.processes"}
     assert ours == seeds_and_device | {"model.parts", "model.cooccurrences"}
 
 

@@ -87,6 +87,7 @@ def stage_inputs(folder: Path) -> list[str]:
     for name, side in sides.items():
         np.save(folder / f"packed/{name}.npy", side.images)
         np.save(folder / f"packed/{name}_regions.npy", side.regions)
+        np.save(folder / f"packed/{name}_cooccurrences.npy", side.cooccurrences.repeat(2, axis=1))
     np.save(folder / "packed/train_laundered.npy", 255 - sides["train"].images[:, np.newaxis])
     write_rows(folder / "split.csv", SplitRecord, [record for side in sides.values() for record in side.records])
     write_json(folder / "stats.json", {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]})

@@ -42,6 +42,7 @@ def gradients(module: nn.Module, images: Tensor, device: Device) -> tuple[Tensor
 @pytest.mark.parametrize("padding", [0, 2])
 def test_a_training_in_bf16_gets_the_same_ones(kernel: int, stride: int, padding: int) -> None:
     """Up to what bf16 can tell apart, and in the precision of images and weights."""
+    torch.manual_seed(0)
     module = nn.Conv2d(CHANNELS, CHANNELS, kernel, stride, padding, groups=CHANNELS, bias=False)
     images = noise(3, CHANNELS, 12, 15, dtype=torch.float32).requires_grad_()
     exact = gradients(module, images, Device(torch.device("cpu"), bf16=False))
