@@ -14,7 +14,7 @@ from PIL import Image
 
 from fakeface.core.files import read_json, read_rows, write_json
 from fakeface.core.records import FAKE, OBJECTIVE_NAMES, REAL, PairRecord, PredictionRecord, SplitRecord
-from fakeface.reporting.pages import bounds, percent, score
+from fakeface.reporting.pages import bounds, score
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES, read_scores
 from fakeface.tracking import runs
 from stages import report
@@ -145,7 +145,7 @@ def test_the_page_has_every_score(sample: Results) -> None:
         numbers += [model.temperature, model.uncalibrated.brier, model.uncalibrated.ece]
         numbers += [point.threshold for point in model.thresholds.values()]
         for scored in (*model.answers.test.values(), *model.answers.web.values()):
-            assert percent(scored.coverage) in text
+            assert f"{scored.coverage:.1%}".replace("%", " %") in text
             numbers += scored.coverage_interval or ()
             numbers += scored.error_interval or ()
         numbers += [part.roc_auc for part in model.slices["part"].values()]

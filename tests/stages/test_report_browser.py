@@ -79,7 +79,7 @@ def test_every_section_is_seen(view: webdriver.Chrome) -> None:
     heights = view.execute_script(
         "return [...document.querySelectorAll('section')].map(e => [e.id, e.offsetHeight, e.querySelector('h2').offsetHeight])"
     )
-    assert len(heights) == 12
+    assert len(heights) == 13
     assert not [of for of in heights if of[1] < 100 or of[2] < 15]
 
 
