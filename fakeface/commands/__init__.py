@@ -9,6 +9,7 @@ from fakeface.core.errors import FakefaceError
 
 SUBCOMMANDS = {
     "predict": "judge photos of your own with the trained models",
+    "promote": "make a registered model the champion, if it is better",
     "scores": "print both models' scores, and what they have to beat",
     "folds": "average the scores of a cross-validation",
 }

@@ -145,7 +145,7 @@ def test_the_page_has_every_score(sample: Results) -> None:
         numbers += [model.temperature, model.uncalibrated.brier, model.uncalibrated.ece]
         numbers += [point.threshold for point in model.thresholds.values()]
         for scored in (*model.answers.test.values(), *model.answers.web.values()):
-            assert percent(scored.coverage) in text
+            assert percent(scored.coverage).replace("\N{NO-BREAK SPACE}", " ") in text.replace("\N{NO-BREAK SPACE}", " ")
             numbers += scored.coverage_interval or ()
             numbers += scored.error_interval or ()
         numbers += [part.roc_auc for part in model.slices["part"].values()]
