@@ -5,6 +5,7 @@ Examples:
   fakeface predict --json folder > verdicts.jsonl  the same of all photos in a folder, a JSON object per line
   fakeface predict --figure out.png *.jpg          and a picture of each face with where its scores come from
   fakeface web                                     the same on a page, at http://127.0.0.1:8000
+  fakeface promote                                 make the newest registered model the champion, if it is better
   fakeface scores                                  how good the models are, after `dvc repro`
   fakeface folds                                   mean and spread over the folds of a cross-validation
 

@@ -1,10 +1,10 @@
-"""Report the results: a page, a model card, figures, and both MLflow runs.
+"""Report the results: a page, a model card, figures, both MLflow runs, and the candidate in MLflow's registry.
 
 reads   METRICS, written by the stages before; SPLIT, PREDICTIONS, model.json and run.json of each model in MODELS;
         params.yaml; the photos in data.root, where `report.thumbnails` is true
 does    plots the figures, fills in the templates
-writes  METRICS/figures/*.png; PAGE, one HTML file that loads nothing; CARD, the model card; and the MLflow runs of both
-        models, restored where the store lacks them
+writes  METRICS/figures/*.png; PAGE, one HTML file that loads nothing; CARD, the model card; the MLflow runs of both
+        models, restored where the store lacks them; and a version of the registered model fakeface
 """
 
 import dataclasses
@@ -23,12 +23,13 @@ from fakeface.detector import CARD_FILE, RUN_FILE
 from fakeface.params import DataParams, ReportParams, load_params
 from fakeface.reporting import figures
 from fakeface.reporting.mistakes import Mistake, confident_mistakes
-from fakeface.reporting.pages import difficulties, rendered
+from fakeface.reporting.pages import difficulties, rendered, standing_against_baselines
 from fakeface.reporting.rows import robustness_rows, slice_rows, unperturbed_row
+from fakeface.reporting.terminal import number
 from fakeface.scoring.predictions import SidePredictions, load_images, load_predictions
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES, WEB_HEADLINE, ModelScores, Scores, read_scores
 from fakeface.scoring.scores import roc_curve
-from fakeface.tracking import runs
+from fakeface.tracking import registry, runs
 from fakeface.tracking.redaction import redacted_values
 
 LOGGED_SECTIONS = (
@@ -172,10 +173,21 @@ def run(paths: Paths, root: Path, loss: ObjectiveName, params: ReportParams) -> 
 def publish(paths: Paths, root: Path, loss: ObjectiveName, scores: Scores, figure_names: Sequence[str]) -> None:
     """Log the scores and the files to both models' MLflow runs."""
     files = [paths.metrics / "figures" / f"{name}.png" for name in figure_names]
-    files += [paths.metrics / "scores.json", paths.predictions, paths.page]
+    files += [paths.metrics / "scores.json", paths.split, paths.predictions, paths.page]
     for objective, model in scores.models.items():
         tags = {"data": scores.data, "data.root": str(root), "candidate": str(objective == loss).lower()}
         runs.publish_evaluation(paths.models / objective, paths.split, mlflow_metrics(model), files, tags)
+    registry.register(paths.models, loss, Path(figures.__file__).with_name("served.py"), registered_tags(paths, loss, scores))
+
+
+def registered_tags(paths: Paths, loss: ObjectiveName, scores: Scores) -> dict[str, str]:
+    """What a version in the registry is known by: its data, its code, the candidate's scores of the test images."""
+    commit = read_json(paths.models / loss / RUN_FILE)["tags"].get("mlflow.source.git.commit", "none")
+    tags = {"data": scores.data, "data_sha256": read_json(paths.metrics / "split.json")["split_sha256"], "git_commit": commit}
+    model = scores.models[loss]
+    for name in WEB_HEADLINE:
+        tags[name], tags[f"web_{name}"] = number(*model.estimate(name)), number(*model.web.estimate(name))
+    return tags | {"against_baselines": standing_against_baselines(scores, loss)[0]}
 
 
 def write_text(path: Path, text: str) -> None:

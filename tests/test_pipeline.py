@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -256,6 +257,7 @@ def test_a_fresh_clone_pulls_and_runs_nothing_and_its_runs_are_restored(copy: Ch
     clone.run("dvc", "pull")
     assert (clone.root / "metrics/scores.json").read_bytes() == (copy.root / "metrics/scores.json").read_bytes()
     assert ran(clone.run("dvc", "repro").stdout) == []
+    networks_are_fetched(copy, tmp_path / "elsewhere")
     for _ in range(2):
         clone.run("dvc", "repro", "--force", "--single-item", "report")
     runs = clone.runs()
@@ -266,6 +268,19 @@ def test_a_fresh_clone_pulls_and_runs_nothing_and_its_runs_are_restored(copy: Ch
         assert {"train_loss", "valid_accuracy", "best_epoch", "test_accuracy"} <= run.data.metrics.keys()
         assert run.outputs is not None
         assert len(run.outputs.model_outputs) == 1
+
+
+def networks_are_fetched(published: Checkout, folder: Path) -> None:
+    """By the README's commands, in a folder that knows nothing of the project but its address."""
+    folder.mkdir()
+    published.run("git", "tag", "ce@v1.0.0")
+    commands = [command.split("#")[0] for command in COMMANDS if re.match(r"dvc (artifacts )?get ", command)]
+    assert len(commands) == 2
+    for command in commands:
+        Checkout(folder).run(*shlex.split(command.replace("YOUR_FORK", shlex.quote(str(published.root)))))
+    for objective in ("ce", "bce"):
+        network = folder / "models" / objective / "network.onnx"
+        assert network.read_bytes() == (published.root / "models" / objective / "network.onnx").read_bytes()
 
 
 def test_a_killed_training_resumes_and_ends_the_same_bit_for_bit(copy: Checkout) -> None:

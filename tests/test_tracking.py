@@ -71,7 +71,7 @@ def mlflow_server(root: Path, port: int) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=root, env=env, stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + 120
-        while not _answers(f"http://127.0.0.1:{port}/health"):
+        while not answers(f"http://127.0.0.1:{port}/health"):
             assert process.poll() is None, (root / "server.log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.3)
@@ -81,7 +81,7 @@ def mlflow_server(root: Path, port: int) -> Iterator[str]:
         process.wait()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own server
             return True

@@ -14,6 +14,7 @@ from fakeface.core.errors import FakefaceError
 SUBCOMMANDS = {
     "predict": "judge photos of your own with the trained models",
     "web": "the same in a browser, on a page of this machine's own",
+    "promote": "make a registered model the champion, if it is better",
     "scores": "print both models' scores, and what they have to beat",
     "folds": "average the scores of a cross-validation",
 }

@@ -78,7 +78,7 @@ def publish_evaluation(
     run_record = read_json(model_folder / RUN_FILE)
 
     def publish(store: Store) -> None:
-        run_id = _find_run(store, run_record)
+        run_id = find_run(store, run_record)
         if run_id is None:
             run_id = _new_run(store, run_record, restored=True)
             _log_datasets(store, run_id, split)
@@ -92,17 +92,17 @@ def publish_evaluation(
         for file in files:
             store.client.log_artifact(run_id, str(file), "evaluation")
 
-    _contact_of_reports().do(publish, AFTER_REPORT, is_long=True)
+    contact_of_reports().do(publish, AFTER_REPORT, is_long=True)
 
 
 @cache
-def _contact_of_reports() -> Contact:
-    """One for both models, so that a dead store is waited for once."""
+def contact_of_reports() -> Contact:
+    """One for both models and the registry, so that a dead store is waited for once."""
     return Contact()
 
 
 def _start(store: Store, run_record: RunRecord, split: Path) -> str:
-    run_id = _find_run(store, run_record) or _new_run(store, run_record)
+    run_id = find_run(store, run_record) or _new_run(store, run_record)
     _log_datasets(store, run_id, split)
     store.mlflow.start_run(run_id=run_id, log_system_metrics=True)
     return run_id
@@ -116,7 +116,7 @@ def _new_run(store: Store, run_record: RunRecord, *, restored: bool = False) -> 
     return str(run.info.run_id)
 
 
-def _find_run(store: Store, run_record: RunRecord) -> str | None:
+def find_run(store: Store, run_record: RunRecord) -> str | None:
     query = f"tags.`{TRAINING_ID}` = '{run_record['training_id']}'"
     runs = store.client.search_runs([store.experiment_id], query, max_results=1)
     return str(runs[0].info.run_id) if runs else None
