@@ -149,7 +149,7 @@ def test_the_logged_model_loads_without_pickle_and_scores_the_same(trained: Chec
     assert model.metadata.saved_input_example_info is not None
     predictions = [row for row in read_rows(trained.root / "data/predictions.csv", PredictionRecord) if row.side == "test"]
     photos = [read_image(trained.root / "data/sample" / row.path) for row in predictions]
-    images, regions = map(np.stack, zip(*(crop(photo, find_landmarks(photo), "face", 32) for photo in photos), strict=True))
+    images, regions = map(np.stack, zip(*(crop(photo, find_landmarks(photo), "face", 32)[:2] for photo in photos), strict=True))
     p_fake = model.predict({"images": images, "regions": regions})["p_fake"]
     assert p_fake == pytest.approx([row.ce_p_fake for row in predictions], abs=1e-5)
     folder = Path(trained.root, "mlruns/models", model_id, "artifacts")

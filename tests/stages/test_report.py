@@ -328,6 +328,7 @@ def test_scores_and_files_are_published_to_both_runs(reported: Reporter, sample:
             "scores.json",
             "predictions.csv",
             "report.html",
+            "split.csv",
         }
         assert all(path.is_file() for path in files)
 
