@@ -158,7 +158,7 @@ def test_the_readmes_experiments_give_what_it_says_from_top_to_bottom(copy: Chec
     assert ran(output["dvc exp run --temp -S train.lr=3e-4"]) == trained  # what precedes is known, though no lock is committed
     assert ran(output["dvc repro train_bce"]) == []
     assert "fold 1" in output["fakeface folds"]
-    dropped = ".*(/|pair|precision|error|brier|ece|gap)"
+    dropped = ".*(/|pair|precision|error|brier|ece|gap|coverage)"
     columns = table(output[f"dvc exp show --only-changed --drop {dropped}"])[0].keys()
     assert {"accuracy", "roc_auc", "params.yaml:loss", "train.lr"} < columns
     assert len(columns) <= 15, "a plain `dvc exp show` has more than a hundred"
