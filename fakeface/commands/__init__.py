@@ -3,6 +3,7 @@
 A new one is a module here and a line in SUBCOMMANDS; what it imports should be in the base install, or asked for by `require`.
 """
 
+import argparse
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,19 @@ def require(package: str, purpose: str, extra: str = "pipeline") -> None:
     """Raises FakefaceError where a package of an extra is not installed."""
     if find_spec(package) is None:
         raise FakefaceError(f"{purpose} needs {package}, which is not installed: pip install 'fakeface[{extra}]'")
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """What `model_folder` takes."""
+    parser.add_argument(
+        "--model",
+        "--models",
+        dest="models",
+        default="models",
+        metavar="MODEL",
+        help="folder with the model folders ce and bce, or MLflow's name of one, runs:/... or models:/fakeface@champion "
+        "(default: %(default)s)",
+    )
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fakeface.commands import model_folder, require
+from fakeface.commands import add_model_argument, model_folder, require
 from fakeface.core.console import tell
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import check_replaceable
@@ -56,15 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"draw each face of at most {MAX_FIGURE_PHOTOS} photos, with its box and where both scores come from: "
         "out.png, .jpg, .pdf or .svg",
     )
-    parser.add_argument(
-        "--model",
-        "--models",
-        dest="models",
-        default="models",
-        metavar="MODEL",
-        help="folder with the model folders ce and bce, or MLflow's name of one, runs:/... or models:/fakeface@champion "
-        "(default: %(default)s)",
-    )
+    add_model_argument(parser)
     parser.add_argument("--whole", action="store_true", help="judge the whole picture where there is no face")
     parser.add_argument(
         "--fail-on",

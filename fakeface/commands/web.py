@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from fakeface.commands import model_folder, require
+from fakeface.commands import add_model_argument, model_folder, require
 from fakeface.core.console import tell
 from fakeface.core.errors import FakefaceError
 from fakeface.detector import load_detectors
@@ -22,15 +22,7 @@ PACKAGES = ("starlette", "uvicorn", "jinja2", "markdown_it")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        "--models",
-        dest="models",
-        default="models",
-        metavar="MODEL",
-        help="folder with the model folders ce and bce, or MLflow's name of one, runs:/... or models:/fakeface@champion "
-        "(default: %(default)s)",
-    )
+    add_model_argument(parser)
     parser.add_argument(
         "--metrics",
         type=Path,
