@@ -20,7 +20,7 @@ from bench.trainings import BareTraining, FilesTraining, return_freed_memory
 from fakeface.core.params import read_yaml
 from fakeface.core.records import EpochRecord
 from fakeface.detector import load_detector, score_image
-from fakeface.params import DeviceName
+from fakeface.params import AnswersParams, DeviceName, load_params
 from fakeface.photos.images import read_image
 from fakeface.scoring.scores import point_estimate, roc_auc
 from fakeface.tracking.records import new_run_record
@@ -142,7 +142,8 @@ def _training_in(work: Workspace, name: str) -> Go:
 
     def trained() -> Measures:
         write_params(work.paths.params, work.paths.params, {"train": {"precision": name, "seed": next(seeds)}})
-        measures = timed(train.run, work.paths, train.read_recipe(work.paths))
+        max_error = load_params(work.paths.params, "answers", AnswersParams).max_error
+        measures = timed(train.run, work.paths, train.read_recipe(work.paths), max_error)
         detectors, test = {"ce": load_detector(work.paths.model)}, work.records("test")
         p_fake = [score_image(read_image(work.photos / record.path), detectors)["ce"].p_fake for record in test]
         auc = point_estimate(roc_auc, np.array([record.label for record in test]), np.array(p_fake))

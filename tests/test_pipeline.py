@@ -273,7 +273,7 @@ def test_a_fresh_clone_pulls_and_runs_nothing_and_its_runs_are_restored(copy: Ch
 def networks_are_fetched(published: Checkout, folder: Path) -> None:
     """By the README's commands, in a folder that knows nothing of the project but its address."""
     folder.mkdir()
-    published.run("git", "tag", "ce@v1.0.0")
+    published.run("git", "tag", "-a", "ce@v1.0.0", "-m", "first")
     commands = [command.split("#")[0] for command in COMMANDS if re.match(r"dvc (artifacts )?get ", command)]
     assert len(commands) == 2
     for command in commands:
