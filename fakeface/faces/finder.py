@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import local
+from threading import Lock, local
 from typing import Any
 
 import cv2
@@ -61,12 +61,15 @@ def find_landmarks(image: Image.Image) -> Points | None:
 
 
 _networks = local()
+_reading = Lock()
+"""OpenCV fills in a table of operators as it reads a first network: two threads at once fail, or crash the process."""
 
 
 def _network(name: str) -> Any:
     """A network for this thread alone: OpenCV's are not safe to share."""
     if not hasattr(_networks, name):
-        setattr(_networks, name, cv2.dnn.readNetFromTFLite(str(NETWORKS / f"{name}.tflite")))
+        with _reading:
+            setattr(_networks, name, cv2.dnn.readNetFromTFLite(str(NETWORKS / f"{name}.tflite")))
     return getattr(_networks, name)
 
 
