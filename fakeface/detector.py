@@ -146,7 +146,7 @@ def score_crop(crop: Crop, detector: Detector) -> Score:
 def crop_photo(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, Crop]:
     """What each detector sees of an RGB image, as `pack` cropped it for training; faces are found once, if any needs them."""
     needs_face = any(
-        detector.framing == "face" or detector.sees_regions or detector.sees_cooccurrences for detector in detectors.values()
+        detector.framing != "centre" or detector.sees_regions or detector.sees_cooccurrences for detector in detectors.values()
     )
     return crop_around(image, find_landmarks(image) if needs_face else None, detectors)
 

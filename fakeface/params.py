@@ -110,7 +110,8 @@ class SplitParams:
 class PackParams:
     """Section `pack`: the side of a packed image, larger for training so that crops can move about in it.
 
-    `laundered` is how many copies of each train image are packed with it, as the web would leave them.
+    `framing` is as in records.FRAMINGS. `laundered` is how many copies of each train image are packed with it, as the web would
+    leave them.
     """
 
     train_px: int = Field(ge=16, le=4096)
@@ -140,13 +141,15 @@ class AugmentParams:
 class ModelParams:
     """Section `model`: `arch` is one of ARCHITECTURES, `weights` imagenet, random or a file.
 
-    `pooling` is over the whole image, as the architecture has it, or over each region of a face. Only with the latter, `parts`
-    is the weight of the loss for telling which were replaced, and `cooccurrences` of residuals are judged as well.
+    `pooling` is over the whole image, as the architecture has it, or over each region of a face. Only with the latter, `frozen`
+    layers below the pooling keep their weights, `parts` is the weight of the loss for telling which were replaced, and
+    `cooccurrences` of residuals are judged as well.
     """
 
     arch: str
     weights: str
     pooling: Literal["image", "regions"]
+    frozen: bool
     parts: float = Field(ge=0, allow_inf_nan=False)
     cooccurrences: bool
 
@@ -252,10 +255,27 @@ def check_params(path: Path) -> dict[str, Any]:
     pack, crop_px = sections["pack"], sections["augment"].crop_px
     if crop_px > pack.train_px:
         raise ParamsError(f"{path}: augment.crop_px: {crop_px}: should be at most pack.train_px, {pack.train_px}")
-    if pack.framing == "face" and (pack.train_px < pack.eval_px or (pack.train_px - pack.eval_px) % 2):
-        expected = f"should be pack.eval_px, {pack.eval_px}, or more by an even number, where pack.framing is face"
+    if pack.framing != "centre" and (pack.train_px < pack.eval_px or (pack.train_px - pack.eval_px) % 2):
+        expected = f"should be pack.eval_px, {pack.eval_px}, or more by an even number, where pack.framing is {pack.framing}"
         raise ParamsError(f"{path}: pack.train_px: {pack.train_px}: {expected}")
+    if sections["model"].frozen:
+        _check_frozen(path, sections)
     return sections
+
+
+def _check_frozen(path: Path, sections: dict[str, Any]) -> None:
+    """Images are looked at once, as they are and flipped. Raises ParamsError where more is asked for."""
+    pack, augment = sections["pack"], sections["augment"]
+    if sections["model"].pooling == "image":
+        raise ParamsError(f"{path}: model.frozen: true: should be false where model.pooling is image")
+    if pack.train_px != pack.eval_px:
+        raise ParamsError(f"{path}: pack.train_px: {pack.train_px}: should be pack.eval_px, {pack.eval_px}, for model.frozen")
+    if augment.crop_px != pack.train_px:
+        expected = f"should be pack.train_px, {pack.train_px}, for model.frozen"
+        raise ParamsError(f"{path}: augment.crop_px: {augment.crop_px}: {expected}")
+    for name in ("rotation_degrees", "brightness", "contrast", "saturation", "hue"):
+        if value := getattr(augment, name):
+            raise ParamsError(f"{path}: augment.{name}: {value:g}: should be 0 for model.frozen")
 
 
 def _check_keys(path: Path, section: str, values: Any, kind: Any) -> None:

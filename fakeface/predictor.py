@@ -11,9 +11,8 @@ from PIL import Image
 
 from fakeface.core.records import Answer, Framing
 from fakeface.detector import Detector, Score, crop_around, score_crop
-from fakeface.faces.alignment import align
 from fakeface.faces.closer_look import find_small_faces
-from fakeface.faces.crops import Crop
+from fakeface.faces.crops import Crop, crop_transform, detail
 from fakeface.faces.finder import Face, Points, find_faces
 from fakeface.photos.compression import jpeg_quality
 from fakeface.photos.images import MAX_PIXELS, decode_image, read_image_bytes
@@ -23,7 +22,7 @@ Reservation = Literal["no_face", "cut_off", "small", "shrunk", "compressed", "ma
 """What speaks against relying on a verdict.
 
 no_face: the whole picture is judged. cut_off: part of the face lies beyond the border. small: the crop has fewer px in the
-photo than the network looks at. shrunk, compressed: so much that no perturbation of `evaluate` tells what it costs.
+photo than the network learned from. shrunk, compressed: so much that no perturbation of `evaluate` tells what it costs.
 map_disagrees: what the places in the crop add to the score points the other way than the answer.
 """
 LEAST_SHARE: Final = HALF
@@ -102,13 +101,9 @@ def shown_p_fake(p_fake: float) -> float:
     return min(max(p_fake, SHOWN[0]), SHOWN[1])
 
 
-def corners_of_crop(image: Image.Image, landmarks: Points | None, framing: Framing) -> NDArray[np.float64]:
-    """Where the crop's corners lie in the photo, (4, 2) in px, from its upper left one clockwise."""
-    unit = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
-    if framing == "face" and landmarks is not None:
-        return align(landmarks, 1).apply(unit)
-    side = min(image.size)
-    return (np.array(image.size) - side) / 2 + side * unit
+def corners_of_crop(image: Image.Image, landmarks: Points | None, framing: Framing, px: int) -> NDArray[np.float64]:
+    """Where the corners of the crop of px by px lie in the photo, (4, 2) in px, from its upper left one clockwise."""
+    return crop_transform(image, landmarks, framing, px).apply(px * np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64))
 
 
 def _of_face(photo: Photo, detectors: Mapping[str, Detector], face: Face, number: int, faces: int) -> Judgement:
@@ -124,7 +119,7 @@ def _judgement(
     """Of one face, or of the picture where there are no landmarks; with the reservations that size, JPEG and maps add."""
     crops = crop_around(photo.image, landmarks, detectors)
     verdicts = {name: _verdict(photo.image, landmarks, detectors[name], crop) for name, crop in crops.items()}
-    share = min(_side(verdicts[name].corners) / detector.image_px for name, detector in detectors.items())
+    share = min(detail(photo.image, landmarks, detector.framing, detector.image_px) for detector in detectors.values())
     added: dict[Reservation, bool] = {
         "small": LEAST_SHARE <= share < 1,
         "shrunk": share < LEAST_SHARE,
@@ -136,7 +131,8 @@ def _judgement(
 
 def _verdict(image: Image.Image, landmarks: Points | None, detector: Detector, crop: Crop) -> Verdict:
     score = score_crop(crop, detector)
-    return Verdict(detector.answers.answer(score.p_fake), score, crop, corners_of_crop(image, landmarks, detector.framing))
+    corners = corners_of_crop(image, landmarks, detector.framing, detector.image_px)
+    return Verdict(detector.answers.answer(score.p_fake), score, crop, corners)
 
 
 def map_disagrees(verdict: Verdict) -> bool:
@@ -147,8 +143,3 @@ def map_disagrees(verdict: Verdict) -> bool:
     if verdict.score.evidence is None or verdict.answer == "inconclusive":
         return False
     return bool((verdict.score.evidence.sum() > 0) != (verdict.answer == "fake"))
-
-
-def _side(corners: NDArray[np.float64]) -> float:
-    """Of a crop, in px of the photo."""
-    return float(np.hypot(*(corners[1] - corners[0])))

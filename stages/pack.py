@@ -1,10 +1,12 @@
 """Decode each train and valid image once, to fixed-size arrays.
 
 reads   SPLIT, the side of each photo; FACES, its largest face; the photos in data.root; params.yaml: data, pack
-does    cuts out the face, aligned, or the centre square, on all cores; train images once more in copies as the web leaves them
+does    cuts out the face, aligned or as it stands, or the centre square, on all cores; train images once more in copies as the
+        web leaves them
 writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT, as are those of all arrays;
-        PACKED/{train,valid}_regions.npy: uint8 (N, px, px), which part of a face each pixel shows;
         PACKED/train_laundered.npy: uint8 (N, copies, px, px, 3);
+        PACKED/{train,valid}_regions.npy: uint8 (N, 1 + copies, px, px), which part of a face each pixel shows, of the photo and
+        of each copy;
         PACKED/{train,valid}_cooccurrences.npy: float32 (N, 1 + copies, SIZE), of the photo's own pixels and of each copy's;
         `infer` decodes the photos itself
 """
@@ -65,20 +67,20 @@ class Photo(NamedTuple):
 
 
 class PackedPhoto(NamedTuple):
-    """`pixels` (P, P, 3), `regions` (P, P), `laundered` (copies, P, P, 3), `cooccurrences` (1 + copies, SIZE)."""
+    """`pixels` (P, P, 3), `laundered` (copies, P, P, 3), `regions` (1 + copies, P, P), `cooccurrences` (1 + copies, SIZE)."""
 
     pixels: Pixels
-    regions: RegionMap
     laundered: Pixels
+    regions: RegionMap
     cooccurrences: Values
 
 
 def formats_of(params: PackParams) -> dict[Side, Format]:
-    """In framing "face" a train image shows more around the same face, in "centre" the same in more pixels."""
+    """Framed by its face, a train image shows more around the same face, in "centre" the same in more pixels."""
     if params.framing == "centre":
         train = Format("centre", params.train_px, 0, params.laundered)
     else:
-        train = Format("face", params.eval_px, (params.train_px - params.eval_px) // 2, params.laundered)
+        train = Format(params.framing, params.eval_px, (params.train_px - params.eval_px) // 2, params.laundered)
     return {"train": train, "valid": Format(params.framing, params.eval_px, 0, 0)}
 
 
@@ -97,15 +99,15 @@ def photos_of(side: Side, split: Path, faces: Path) -> Iterator[Photo]:
 def pack_photo(photo: Photo, root: Path, form: Format) -> PackedPhoto:
     """Raises ImageError, also where the file has changed since it was indexed."""
     image = read_indexed(root / photo.record.path, photo.record.sha256)
-    pixels, regions, _ = crop(image, photo.landmarks, form.framing, form.px, form.margin_px)
-    laundered = np.empty((form.copies, *pixels.shape), np.uint8)
-    values = [cooccurrences(image, photo.landmarks)]
-    for number in range(form.copies):
-        copy = launder(image, np.random.default_rng([int(photo.record.sha256, 16), number]))
-        landmarks = scale_landmarks(photo.landmarks, image.size, copy.size)
-        laundered[number] = crop(copy, landmarks, form.framing, form.px, form.margin_px).pixels
-        values.append(cooccurrences(copy, landmarks))
-    return PackedPhoto(pixels, regions, laundered, np.stack(values))
+    seed = int(photo.record.sha256, 16)
+    copies = [launder(image, np.random.default_rng([seed, number])) for number in range(form.copies)]
+    crops, values = [], []
+    for version in (image, *copies):
+        landmarks = scale_landmarks(photo.landmarks, image.size, version.size)
+        crops.append(crop(version, landmarks, form.framing, form.px, form.margin_px))
+        values.append(cooccurrences(version, landmarks))
+    pixels, regions = np.stack([seen.pixels for seen in crops]), np.stack([seen.regions for seen in crops])
+    return PackedPhoto(pixels[0], pixels[1:], regions, np.stack(values))
 
 
 def write_side(packed: Path, side: Side, photos: Iterator[PackedPhoto], count: int, form: Format) -> None:
@@ -113,7 +115,8 @@ def write_side(packed: Path, side: Side, photos: Iterator[PackedPhoto], count: i
     shape = (count, form.side_px, form.side_px)
     with ExitStack() as stack:
         write_pixels = stack.enter_context(writing_array(packed / f"{side}.npy", np.uint8, (*shape, 3)))
-        write_regions = stack.enter_context(writing_array(packed / f"{side}_regions.npy", np.uint8, shape))
+        regions_shape = (count, 1 + form.copies, *shape[1:])
+        write_regions = stack.enter_context(writing_array(packed / f"{side}_regions.npy", np.uint8, regions_shape))
         values_shape = (count, 1 + form.copies, SIZE)
         write_values = stack.enter_context(writing_array(packed / f"{side}_cooccurrences.npy", np.float32, values_shape))
         write_laundered = None

@@ -126,7 +126,7 @@ def test_a_key_that_the_card_lacks_is_named(folder: Path, key: str) -> None:
         ("is_sample", 1, "1: expected bool"),
         ("objective", None, "None: expected str"),
         ("framing", None, "None: expected str"),
-        ("framing", "hand", "'hand': expected face or centre"),
+        ("framing", "hand", "'hand': expected face or native or centre"),
         ("thresholds", [0.5], "[0.5]: expected dict"),
         ("thresholds", {"half": None}, "None: expected a number"),
         ("answers", 0.5, "0.5: expected dict"),

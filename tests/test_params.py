@@ -55,7 +55,7 @@ def test_one_section_is_loaded_as_its_type(tmp_path: Path) -> None:
         ({"split": {"test_difficulty": "medium"}}, "split.test_difficulty: 'medium': should be 'easy', 'mid' or 'hard'"),
         ({"augment": {"crop_px": 145}}, "augment.crop_px: 145: should be at most pack.train_px, 144"),
         ({"pack": {"train_px": 127}}, "augment.crop_px: 128: should be at most pack.train_px, 127"),
-        ({"pack": {"framing": "center"}}, "pack.framing: 'center': should be 'face' or 'centre'"),
+        ({"pack": {"framing": "center"}}, "pack.framing: 'center': should be 'face', 'native' or 'centre'"),
         ({"pack": {"laundered": -1}}, "pack.laundered: -1: should be greater than or equal to 0"),
         (
             {"pack": {"framing": "face", "train_px": 143, "eval_px": 128}},
@@ -64,6 +64,20 @@ def test_one_section_is_loaded_as_its_type(tmp_path: Path) -> None:
         (
             {"pack": {"framing": "face", "train_px": 144, "eval_px": 160}},
             "pack.train_px: 144: should be pack.eval_px, 160, or more by an even number, where pack.framing is face",
+        ),
+        (
+            {"pack": {"framing": "native", "train_px": 145, "eval_px": 128}},
+            "pack.train_px: 145: should be pack.eval_px, 128, or more by an even number, where pack.framing is native",
+        ),
+        ({"model": {"pooling": "image", "frozen": True}}, "model.frozen: true: should be false where model.pooling is image"),
+        ({"model": {"frozen": True}}, "pack.train_px: 144: should be pack.eval_px, 128, for model.frozen"),
+        (
+            {"model": {"frozen": True}, "pack": {"train_px": 128}, "augment": {"crop_px": 96}},
+            "augment.crop_px: 96: should be pack.train_px, 128, for model.frozen",
+        ),
+        (
+            {"model": {"frozen": True}, "pack": {"train_px": 128}},
+            "augment.brightness: 0.2: should be 0 for model.frozen",
         ),
         ({"model": {"weights": "imagnet"}}, "model.weights: 'imagnet': should be imagenet, random, or a file that ends in"),
     ],

@@ -74,8 +74,9 @@ def test_the_corners_are_where_the_crop_was_taken(detectors: dict[str, Detector]
 
 def test_a_centre_squares_corners_are_the_squares(two_faces: Image.Image) -> None:
     square = [(150, 0), (550, 0), (550, 400), (150, 400)]
-    np.testing.assert_allclose(corners_of_crop(two_faces, None, "centre"), square)
-    np.testing.assert_allclose(corners_of_crop(two_faces, None, "face"), square)
+    np.testing.assert_allclose(corners_of_crop(two_faces, None, "centre", IMAGE_PX), square)
+    np.testing.assert_allclose(corners_of_crop(two_faces, None, "face", IMAGE_PX), square)
+    np.testing.assert_allclose(corners_of_crop(two_faces, None, "native", IMAGE_PX), square)
 
 
 def test_without_a_face_the_picture_is_judged_only_if_asked_and_marked(detectors: dict[str, Detector]) -> None:
@@ -132,7 +133,7 @@ def test_a_map_that_points_the_other_way_than_the_answer_is_told(answer: str, ev
     """As where the network's bias decides, which no place can show."""
     image = Image.new("RGB", (IMAGE_PX, IMAGE_PX))
     score = Score(0.5, np.zeros(2), np.full((4, 4), evidence / 16), None)
-    corners = corners_of_crop(image, None, "centre")
+    corners = corners_of_crop(image, None, "centre", IMAGE_PX)
     verdict = Verdict(answer, score, crop(image, None, "centre", IMAGE_PX), corners)  # type: ignore[arg-type]
     assert map_disagrees(verdict) == disagrees
 

@@ -26,9 +26,9 @@ MODEL_LABELS: dict[ObjectiveName, str] = {"ce": "cross-entropy", "bce": "BCE"}
 ThresholdName = Literal["half", "balanced_accuracy", "few_false_alarms"]
 THRESHOLD_NAMES: tuple[ThresholdName, ...] = ("half", "balanced_accuracy", "few_false_alarms")
 
-Framing = Literal["face", "centre"]
-FRAMINGS: tuple[Framing, ...] = ("face", "centre")
-"""What of a photo is looked at: the largest face in it, aligned, or the centre square."""
+Framing = Literal["face", "native", "centre"]
+FRAMINGS: tuple[Framing, ...] = ("face", "native", "centre")
+"""What of a photo is looked at: the largest face in it, aligned; that face as it stands, px for px; the centre square."""
 
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -20,9 +20,9 @@ CACHED_IMAGES = 8
 
 
 class SideTensors(NamedTuple):
-    """One side's images uint8 (N, P, P, 3), regions (N, P, P), laundered copies (N, K, P, P, 3), labels (N,), parts (N, 4).
+    """One side's images uint8 (N, P, P, 3), laundered copies (N, K, P, P, 3), labels (N,), parts (N, 4).
 
-    `cooccurrences` (N, 1 + K, SIZE) are those of the photos and of the copies.
+    `regions` (N, 1 + K, P, P) and `cooccurrences` (N, 1 + K, SIZE) are those of the photos and of the copies.
     """
 
     images: Tensor
@@ -32,16 +32,33 @@ class SideTensors(NamedTuple):
     labels: Tensor
     parts: Tensor
 
-    def rows(self, rows: Tensor, copies: Tensor | None = None) -> Tensor:
-        """Some images with their regions as a fourth plane, (n, P, P, 4); from `copies` (n,), if 0 or more, that copy."""
-        images = self.images[rows]
-        if copies is not None and len(chosen := (copies >= 0).nonzero().flatten()):
-            images[chosen] = self.laundered[rows[chosen], copies[chosen]]
-        return torch.cat([images, self.regions[rows].unsqueeze(-1)], dim=-1)
+    @property
+    def copies(self) -> int:
+        return self.laundered.shape[1]
 
-    def cooccurrences_of(self, rows: Tensor, copies: Tensor | None = None) -> Tensor:
-        """(n, SIZE) of the same images as `rows`."""
-        return self.cooccurrences[rows, torch.zeros_like(rows) if copies is None else copies + 1]
+    def rows(self, rows: Tensor, versions: Tensor) -> Tensor:
+        """Some images with regions as a fourth plane, (n, P, P, 4); of `versions` (n,) 0 is the photo, k its k-th copy."""
+        images = self.images[rows]
+        if len(chosen := versions.nonzero().flatten()):
+            images[chosen] = self.laundered[rows[chosen], versions[chosen] - 1]
+        return torch.cat([images, self.regions[rows, versions].unsqueeze(-1)], dim=-1)
+
+    def augmented(
+        self, rows: Tensor, versions: Tensor, values: dict[str, Tensor], order: list[int], recipe: Recipe, device: Device
+    ) -> Tensor:
+        """Network inputs (n, 4, crop_px, crop_px) of some images, changed by their `random_values`."""
+        images, parts = self.rows(rows, versions).to(device.torch_device), []
+        for part in chunks(len(rows), device):
+            planes = augment(images[part], {name: value[part] for name, value in values.items()}, recipe.augment, order)
+            parts.append(to_network_format(normalize(planes, recipe), recipe, device))
+        return torch.cat(parts)
+
+    def plain(self, rows: slice, recipe: Recipe, device: Device) -> Tensor:
+        """Network inputs (n, 4, P, P) as evaluation takes them."""
+        index = torch.arange(rows.start, rows.stop, device=self.images.device)
+        images = self.rows(index, torch.zeros_like(index)).to(device.torch_device)
+        parts = [normalize(to_planes(images[part]), recipe) for part in chunks(len(images), device)]
+        return torch.cat([to_network_format(part, recipe, device) for part in parts])
 
 
 class Batch(NamedTuple):
@@ -87,30 +104,42 @@ def batch_sizes(count: int, batch_size: int) -> list[int]:
     return sizes
 
 
-def train_batches(train: SideTensors, recipe: Recipe, device: Device, generator: torch.Generator) -> Iterator[Batch]:
+class SideInputs(Protocol):
+    """What batches are made of: SideTensors, or PooledTensors."""
+
+    @property
+    def cooccurrences(self) -> Tensor: ...
+    @property
+    def labels(self) -> Tensor: ...
+    @property
+    def parts(self) -> Tensor: ...
+    @property
+    def copies(self) -> int: ...
+
+    def augmented(
+        self, rows: Tensor, versions: Tensor, values: dict[str, Tensor], order: list[int], recipe: Recipe, device: Device
+    ) -> Tensor: ...
+
+    def plain(self, rows: slice, recipe: Recipe, device: Device) -> Tensor: ...
+
+
+def train_batches(train: SideInputs, recipe: Recipe, device: Device, generator: torch.Generator) -> Iterator[Batch]:
     """Batches of side crop_px, shuffled and augmented, with all randomness from the generator; of each this process's part."""
-    order = torch.randperm(len(train.labels), generator=generator).to(train.images.device)
+    order = torch.randperm(len(train.labels), generator=generator).to(train.cooccurrences.device)
     epoch_values = random_values(len(order), recipe.augment, generator)
     epoch_values = {name: values.to(device.torch_device) for name, values in epoch_values.items()}
-    copies = random_copies(train, recipe.augment.laundered, generator)
+    versions = random_versions(train, recipe.augment.laundered, generator)
     first, ranks = 0, device.ranks
     for batch in torch.split(order, batch_sizes(len(order), recipe.train.batch_size)):
         colour_order = torch.randperm(4, generator=generator).tolist()
         own = ranks.own(len(batch))
         rows, drawn = batch[own], slice(first + own.start, first + own.stop)
-        chosen = None if copies is None else copies[drawn]
-        images, cooccurrences = (
-            values.to(device.torch_device) for values in (train.rows(rows, chosen), train.cooccurrences_of(rows, chosen))
-        )
         values = {name: values[drawn] for name, values in epoch_values.items()}
-        parts = []
-        for part in chunks(len(rows), device):
-            own_values = {name: value[part] for name, value in values.items()}
-            planes = augment(images[part], own_values, recipe.augment, colour_order)
-            parts.append(to_network_format(normalize(planes, recipe), recipe, device))
+        inputs = train.augmented(rows, versions[drawn], values, colour_order, recipe, device)
+        cooccurrences = train.cooccurrences[rows, versions[drawn]].to(device.torch_device)
         same_rows = rows.to(train.labels.device)
         own_parts = swap_eye_parts(train.parts[same_rows], values["flip"])
-        labelled = Batch(torch.cat(parts), cooccurrences, train.labels[same_rows], own_parts, len(batch))
+        labelled = Batch(inputs, cooccurrences, train.labels[same_rows], own_parts, len(batch))
         yield labelled if ranks.count == 1 else _weighted(labelled, train.parts[batch.to(train.parts.device)], ranks)
         first += len(batch)
 
@@ -121,16 +150,16 @@ def _weighted(batch: Batch, all_parts: Tensor, ranks: Ranks) -> Batch:
     return batch._replace(weight=ranks.count * shares[0], parts_weight=ranks.count * shares[1])
 
 
-def random_copies(train: SideTensors, share: float, generator: torch.Generator) -> Tensor | None:
-    """For each image in an epoch's order, with probability `share` which of its laundered copies stands for it, else -1.
+def random_versions(train: SideInputs, share: float, generator: torch.Generator) -> Tensor:
+    """For each image in an epoch's order, with probability `share` which of its laundered copies stands for it, from 1; else 0.
 
-    Without laundered copies nothing is drawn: None.
+    Without laundered copies nothing is drawn.
     """
-    count, copies = train.laundered.shape[:2]
-    if copies == 0 or share == 0:
-        return None
-    drawn = torch.randint(copies, (count,), generator=generator)
-    return torch.where(torch.rand(count, generator=generator) < share, drawn, -1).to(train.laundered.device)
+    count, device = len(train.labels), train.cooccurrences.device
+    if train.copies == 0 or share == 0:
+        return torch.zeros(count, dtype=torch.int64, device=device)
+    drawn = torch.randint(train.copies, (count,), generator=generator) + 1
+    return torch.where(torch.rand(count, generator=generator) < share, drawn, 0).to(device)
 
 
 def swap_eye_parts(parts: Tensor, flipped: Tensor) -> Tensor:
@@ -138,23 +167,18 @@ def swap_eye_parts(parts: Tensor, flipped: Tensor) -> Tensor:
     return torch.where(flipped.view(-1, 1), parts[:, [1, 0, 2, 3]], parts)
 
 
-def valid_batches(valid: SideTensors, recipe: Recipe, device: Device) -> Iterator[Batch]:
+def valid_batches(valid: SideInputs, recipe: Recipe, device: Device) -> Iterator[Batch]:
     """Batches of side eval_px, in order; where several processes evaluate together, every so many'th."""
-    own = islice(eval_batches(valid, device), device.ranks.rank, None, device.ranks.count)
-    for images, cooccurrences, rows in own:
-        parts = [
-            to_network_format(normalize(to_planes(images[part]), recipe), recipe, device)
-            for part in chunks(len(images), device)
-        ]
-        yield Batch(torch.cat(parts), cooccurrences, valid.labels[rows], valid.parts[rows], len(images))
+    for rows in islice(eval_rows(len(valid.labels)), device.ranks.rank, None, device.ranks.count):
+        cooccurrences = valid.cooccurrences[rows, 0].to(device.torch_device)
+        inputs = valid.plain(rows, recipe, device)
+        yield Batch(inputs, cooccurrences, valid.labels[rows], valid.parts[rows], len(inputs))
 
 
-def eval_batches(side: SideTensors, device: Device) -> Iterator[tuple[Tensor, Tensor, slice]]:
-    """Packed images with regions (N, P, P, 4), co-occurrences (N, SIZE), in order, on the device, and which rows they are."""
-    for first in range(0, len(side.labels), EVAL_BATCH_SIZE):
-        rows = torch.arange(first, min(first + EVAL_BATCH_SIZE, len(side.labels)), device=side.images.device)
-        images, cooccurrences = (values.to(device.torch_device) for values in (side.rows(rows), side.cooccurrences_of(rows)))
-        yield images, cooccurrences, slice(first, first + len(rows))
+def eval_rows(count: int) -> Iterator[slice]:
+    """Of so many images those of each batch, in order."""
+    for first in range(0, count, EVAL_BATCH_SIZE):
+        yield slice(first, min(first + EVAL_BATCH_SIZE, count))
 
 
 def normalize(planes: Tensor, recipe: Recipe) -> Tensor:

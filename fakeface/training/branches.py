@@ -10,10 +10,8 @@ from torch.nn.parallel import DistributedDataParallel
 from fakeface.training.batches import Batch, known
 from fakeface.training.devices import Device
 from fakeface.training.recipe import Recipe
-from fakeface.training.region_network import CLASSES, RegionNetwork
-
-BRANCH_WEIGHT = 0.3
-"""Of the mean loss of the branches, each on its own, beside that of their sum: each must learn to tell fakes alone."""
+from fakeface.training.region_branches import CLASSES
+from fakeface.training.region_network import RegionNetwork
 
 
 class Branches(nn.Module):
@@ -54,11 +52,8 @@ def logits_of(network: nn.Module, inputs: Tensor, cooccurrences: Tensor) -> Tens
 
 
 def training_loss(outputs: Sequence[Tensor], batch: Batch, recipe: Recipe) -> Tensor:
-    """The objective's loss of the summed outputs, where there are branches with a share of each one's own."""
-    if len(outputs) == 1:
-        return _loss(outputs[0], batch, recipe)
-    own = torch.stack([_loss(output, batch, recipe) for output in outputs]).mean()
-    return _loss(torch.stack([*outputs]).sum(dim=0), batch, recipe) + BRANCH_WEIGHT * own
+    """The mean of the branches' losses, each on its own: of their sum, what one has learned the others would not learn."""
+    return torch.stack([_loss(output, batch, recipe) for output in outputs]).mean()
 
 
 def _loss(outputs: Tensor, batch: Batch, recipe: Recipe) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,12 +15,8 @@ from tqdm import tqdm
 from fakeface.core.errors import FakefaceError, ParamsError
 from fakeface.core.records import EpochRecord
 from fakeface.training.batches import (
-    SideTensors,
+    SideInputs,
     batch_sizes,
-    eval_batches,
-    network_planes,
-    normalize,
-    to_planes,
     to_tensors,
     train_batches,
     valid_batches,
@@ -33,8 +29,10 @@ from fakeface.training.early_stopping import best_epoch, is_over
 from fakeface.training.network import copy_weights, new_classifier
 from fakeface.training.optimization import average_of, current_learning_rate, learning_rate, new_optimizer, set_learning_rate
 from fakeface.training.packed import PackedSide
+from fakeface.training.pooled import look_once
+from fakeface.training.ranks import ALONE
 from fakeface.training.recipe import Recipe
-from fakeface.training.region_network import total_logits
+from fakeface.training.region_network import RegionNetwork, total_logits
 from fakeface.training.rehearsal import rehearse
 from fakeface.training.whole_batch import whole_batch
 
@@ -84,7 +82,7 @@ def fit(
         AveragedModel(network, avg_fn=average_of(recipe.train.averaging), use_buffers=True) if recipe.train.averaging else None
     )
     evaluated = averaged.module if averaged else network
-    train_set, valid_set = to_tensors(train, device), to_tensors(valid, device)
+    train_set, valid_set = sides(network, train, valid, recipe, device)
     epochs: list[EpochRecord] = []
     best_weights: dict[str, Tensor] = {}
 
@@ -144,7 +142,7 @@ def train_epoch(
     network: nn.Module,
     averaged: AveragedModel | None,
     optimizer: torch.optim.Optimizer,
-    train: SideTensors,
+    train: SideInputs,
     recipe: Recipe,
     device: Device,
     epoch: int,
@@ -179,7 +177,7 @@ def train_epoch(
 
 
 @torch.inference_mode()
-def valid_epoch(network: nn.Module, valid: SideTensors, recipe: Recipe, device: Device) -> tuple[float, float]:
+def valid_epoch(network: nn.Module, valid: SideInputs, recipe: Recipe, device: Device) -> tuple[float, float]:
     """Mean loss and accuracy over the valid images."""
     loss_sum, correct = (torch.zeros((), device=device.torch_device, dtype=torch.float64) for _ in range(2))
     branches = Branches(network).eval()
@@ -192,14 +190,23 @@ def valid_epoch(network: nn.Module, valid: SideTensors, recipe: Recipe, device: 
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, side: SideTensors, recipe: Recipe, device: Device) -> NDArray[np.float64]:
-    """p_fake (N,) in float32, as an exported network computes it, not calibrated."""
+def predict(network: nn.Module, side: SideInputs, recipe: Recipe, device: Device) -> NDArray[np.float64]:
+    """p_fake (N,) of all images in float32, as an exported network computes it, not calibrated."""
     network.eval()
-    logits = [
-        logits_of(network, network_planes(normalize(to_planes(images), recipe), recipe), cooccurrences)
-        for images, cooccurrences, _ in eval_batches(side, device)
-    ]
+    batches = valid_batches(side, recipe, replace(device, bf16=False, ranks=ALONE))
+    logits = [logits_of(network, batch.inputs, batch.cooccurrences) for batch in batches]
     return recipe.objective.p_fake(torch.cat(logits).double()).cpu().numpy()
+
+
+def sides(
+    network: nn.Module, train: PackedSide, valid: PackedSide, recipe: Recipe, device: Device
+) -> tuple[SideInputs, SideInputs]:
+    """Train and valid images on the device; where the backbone is frozen, what it makes of them, once for all epochs."""
+    train_set, valid_set = to_tensors(train, device), to_tensors(valid, device)
+    if not (isinstance(network, RegionNetwork) and network.frozen):
+        return train_set, valid_set
+    of_train = look_once(network, train_set, recipe, device, train=True)
+    return of_train, look_once(network, valid_set, recipe, device, train=False)
 
 
 def count_correct(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:

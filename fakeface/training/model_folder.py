@@ -54,7 +54,7 @@ def write_model(
     first = slice(CHECKED_IMAGES)
     examples: dict[str, NDArray[Any]] = {
         "images": np.array(valid.images[first]),
-        "regions": np.array(valid.regions[first]),
+        "regions": np.array(valid.regions[first, 0]),
         "cooccurrences": np.array(valid.cooccurrences[first, 0]),
     }
     check_export(classifier, examples, folder / NETWORK_FILE)

@@ -12,7 +12,8 @@ from fakeface.params import TrainParams
 
 def new_optimizer(network: nn.Module, params: TrainParams) -> torch.optim.Optimizer:
     optimizer_class = torch.optim.Adam if params.optimizer == "adam" else torch.optim.AdamW
-    return optimizer_class(network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=True)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return optimizer_class(trained, lr=params.lr, weight_decay=params.weight_decay, fused=True)
 
 
 def average_of(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:

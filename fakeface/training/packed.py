@@ -17,8 +17,8 @@ from fakeface.core.records import PARTS, REAL, Side, SplitRecord
 class PackedSide:
     """`images` uint8 (N, px, px, 3), memory-mapped as the others; `records` are the N rows of split.csv that they are of.
 
-    `regions` uint8 (N, px, px): a Region per pixel. `laundered` uint8 (N, copies, px, px, 3): each image as the web leaves
-    it; valid has no copies. `cooccurrences` float32 (N, 1 + copies, SIZE): of the photo, and of each of the copies.
+    `laundered` uint8 (N, copies, px, px, 3): each image as the web leaves it; valid has no copies. Of the photo, and of each of
+    the copies, `regions` uint8 (N, 1 + copies, px, px), a Region per pixel, and `cooccurrences` float32 (N, 1 + copies, SIZE).
     """
 
     images: NDArray[np.uint8]

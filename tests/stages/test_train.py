@@ -82,11 +82,11 @@ def test_the_fingerprint_covers_parameters_data_device_and_weights(tmp_path: Pat
 
 def stage_inputs(folder: Path) -> list[str]:
     """What `train` reads, tiny: noise of which the fakes are brighter; the stage's arguments."""
-    sides = {"train": packed_side("train", 18, 36), "valid": packed_side("valid", 10, 32)}
+    sides = {"train": packed_side("train", 24, 36), "valid": packed_side("valid", 10, 32)}
     (folder / "packed").mkdir()
     for name, side in sides.items():
         np.save(folder / f"packed/{name}.npy", side.images)
-        np.save(folder / f"packed/{name}_regions.npy", side.regions)
+        np.save(folder / f"packed/{name}_regions.npy", side.regions.repeat(2, axis=1))
         np.save(folder / f"packed/{name}_cooccurrences.npy", side.cooccurrences.repeat(2, axis=1))
     np.save(folder / "packed/train_laundered.npy", 255 - sides["train"].images[:, np.newaxis])
     write_rows(folder / "split.csv", SplitRecord, [record for side in sides.values() for record in side.records])
@@ -109,7 +109,7 @@ def test_two_processes_train_what_one_does_and_one_of_them_writes(tmp_path: Path
         done = Checkout(ROOT, environment(DVC_ROOT=str(out), PYTHONPATH=str(ROOT))).run(
             sys.executable, "-m", "stages.train", *inputs, *outputs
         )
-        assert done.stdout.count("train_ce: 18 train and 10 valid images") == 1
+        assert done.stdout.count("train_ce: 24 train and 10 valid images") == 1
         assert (", 2 processes" in done.stdout) == (processes == 2)
         (run,) = runs_at(f"sqlite:///{out / 'mlflow.db'}")
         assert run.data.tags["device.processes"] == str(processes)

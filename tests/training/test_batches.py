@@ -13,7 +13,6 @@ from fakeface.training.batches import (
     Batch,
     SideTensors,
     batch_sizes,
-    eval_batches,
     normalize,
     to_planes,
     to_tensors,
@@ -39,7 +38,7 @@ STILL = AugmentParams(
 
 
 def all_planes(side: SideTensors) -> Tensor:
-    return side.rows(torch.arange(len(side.labels)))
+    return side.rows(torch.arange(len(side.labels)), torch.zeros(len(side.labels), dtype=torch.int64))
 
 
 def train_side(count: int = 27) -> SideTensors:
@@ -116,11 +115,13 @@ def test_inputs_have_the_precision_of_the_forward_pass(device: Device, dtype: to
 
 def test_packed_images_come_in_order() -> None:
     side = valid_side()
-    planes = torch.cat([planes for planes, *_ in eval_batches(side, CPU)])
+    planes = all_planes(side)
     assert torch.equal(planes[..., :3], side.images)
-    assert torch.equal(planes[..., 3], side.regions)
-    assert torch.equal(torch.cat([values for _, values, _ in eval_batches(side, CPU)]), side.cooccurrences[:, 0])
-    assert [rows for *_, rows in eval_batches(side, CPU)] == [slice(0, 64), slice(64, 70)]
+    assert torch.equal(planes[..., 3], side.regions[:, 0])
+    batches = list(valid_batches(side, REGIONS, CPU))
+    torch.testing.assert_close(torch.cat([batch.inputs for batch in batches]), normalize(to_planes(planes), REGIONS))
+    assert torch.equal(torch.cat([batch.cooccurrences for batch in batches]), side.cooccurrences[:, 0])
+    assert [len(batch.labels) for batch in batches] == [64, 6]
 
 
 def test_the_mean_becomes_zero_and_a_deviation_above_it_one() -> None:
@@ -145,19 +146,21 @@ def test_networks_without_regions_see_the_colours_alone() -> None:
 
 
 def test_laundered_copies_stand_for_as_many_images_as_asked() -> None:
-    """Images are black; each laundered copy is of one grey level, its number and one."""
+    """Images are black; each laundered copy is of one grey level, its number and one, and all of it is of that region."""
     packed = packed_side("train", 2000, 4)
     laundered = np.empty((2000, 2, 4, 4, 3), np.uint8)
     laundered[:, 0], laundered[:, 1] = 1, 2
     of_level = np.broadcast_to(np.arange(3, dtype=np.float32).reshape(1, 3, 1), (2000, 3, 5)).copy()
-    packed = replace(packed, images=np.zeros_like(packed.images), laundered=laundered, cooccurrences=of_level)
+    regions = np.broadcast_to(np.arange(3, dtype=np.uint8).reshape(1, 3, 1, 1), (2000, 3, 4, 4)).copy()
+    black = np.zeros_like(packed.images)
+    packed = replace(packed, images=black, laundered=laundered, regions=regions, cooccurrences=of_level)
     side = to_tensors(packed, CPU)
     recipe = replace(REGIONS, augment=replace(STILL, crop_px=4, laundered=0.3), mean=[0.0] * 3, std=[1 / 255] * 3)
     epoch = epoch_of(side, recipe)
     inputs = torch.cat([batch.inputs for batch in epoch])
     levels = inputs[:, 0, 0, 0].round().int()
     assert torch.equal(torch.cat([batch.cooccurrences for batch in epoch])[:, 0].int(), levels), "the copy's own"
-    assert torch.equal(inputs[:, :3].round().int(), levels.view(-1, 1, 1, 1).expand(-1, 3, 4, 4))
+    assert torch.equal(inputs.round().int(), levels.view(-1, 1, 1, 1).expand(-1, 4, 4, 4))
     first, second = ((levels == level).float().mean().item() for level in (1, 2))
     assert first == pytest.approx(0.15, abs=0.03)
     assert second == pytest.approx(0.15, abs=0.03)
@@ -166,7 +169,8 @@ def test_laundered_copies_stand_for_as_many_images_as_asked() -> None:
 def test_a_share_of_no_laundered_copies_changes_no_random_value() -> None:
     packed = packed_side("train", 27, TRAIN_PX)
     laundered = np.ones((27, 2, TRAIN_PX, TRAIN_PX, 3), np.uint8)
-    with_copies = replace(packed, laundered=laundered, cooccurrences=packed.cooccurrences.repeat(3, axis=1))
+    regions, cooccurrences = packed.regions.repeat(3, axis=1), packed.cooccurrences.repeat(3, axis=1)
+    with_copies = replace(packed, laundered=laundered, regions=regions, cooccurrences=cooccurrences)
     for mine, yours in zip(epoch_of(to_tensors(with_copies, CPU)), epoch_of(train_side()), strict=True):
         assert torch.equal(mine.inputs, yours.inputs)
 

@@ -23,7 +23,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Export
     for objective, arch in zip(OBJECTIVE_NAMES, (LITE0, "resnet18"), strict=True):
         network = new_classifier(
             ModelParams(
-                arch=arch, weights="imagenet" if arch == LITE0 else "random", pooling="image", parts=0, cooccurrences=False
+                arch=arch,
+                weights="imagenet" if arch == LITE0 else "random",
+                pooling="image",
+                frozen=False,
+                parts=0,
+                cooccurrences=False,
             ),
             seed=0,
         )

@@ -71,7 +71,7 @@ def test_a_network_that_sees_regions_and_cooccurrences_is_exported_with_them(tmp
     recipe = replace(
         RECIPE,
         framing="face",
-        model=ModelParams(arch="resnet18", weights="random", pooling="regions", parts=0.3, cooccurrences=True),
+        model=ModelParams(arch="resnet18", weights="random", pooling="regions", frozen=False, parts=0.3, cooccurrences=True),
     )
     train, valid = packed_side("train", 8, 64), packed_side("valid", 10, 64)
     recipe = replace(recipe, train=replace(recipe.train, epochs=1), augment=replace(recipe.augment, crop_px=64))
@@ -79,5 +79,5 @@ def test_a_network_that_sees_regions_and_cooccurrences_is_exported_with_them(tmp
     write_model(tmp_path, result, recipe, valid, MAX_ERROR, is_sample=True)
     detector = load_detector(tmp_path)
     assert (detector.framing, detector.sees_regions, detector.sees_cooccurrences) == ("face", True, True)
-    logits = detector.scores(valid.images, valid.regions, valid.cooccurrences[:, 0]).logits
+    logits = detector.scores(valid.images, valid.regions[:, 0], valid.cooccurrences[:, 0]).logits
     assert recipe.objective.p_fake(torch.from_numpy(logits)).numpy() == pytest.approx(result.valid_p_fake, abs=1e-4)

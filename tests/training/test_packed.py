@@ -19,7 +19,7 @@ ROWS = [
     image(4, 1, path="e.jpg", side="train"),
 ]
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
-REGIONS = np.random.default_rng(1).integers(0, 7, (3, 8, 8), dtype=np.uint8)
+REGIONS = np.random.default_rng(1).integers(0, 7, (3, 3, 8, 8), dtype=np.uint8)
 COOCCURRENCES = np.random.default_rng(3).random((3, 3, 5), np.float32)
 LAUNDERED = np.random.default_rng(2).integers(0, 256, (3, 2, 8, 8, 3), dtype=np.uint8)
 
@@ -35,7 +35,7 @@ def split(tmp_path: Path) -> Path:
     np.save(tmp_path / "packed/train_cooccurrences.npy", COOCCURRENCES)
     np.save(tmp_path / "packed/valid.npy", IMAGES[:1])
     np.save(tmp_path / "packed/valid_cooccurrences.npy", COOCCURRENCES[:1, :1])
-    np.save(tmp_path / "packed/valid_regions.npy", REGIONS[:1])
+    np.save(tmp_path / "packed/valid_regions.npy", REGIONS[:1, :1])
     return tmp_path / "split.csv"
 
 
@@ -53,7 +53,7 @@ def test_images_and_records_stand_in_the_same_order(split: Path, tmp_path: Path)
 def test_valid_images_have_no_laundered_copies(split: Path, tmp_path: Path) -> None:
     side = load_side(tmp_path / "packed", split, "valid")
     assert (side.images == IMAGES[:1]).all()
-    assert (side.regions == REGIONS[:1]).all()
+    assert (side.regions == REGIONS[:1, :1]).all()
     assert side.laundered.shape == (1, 0, 8, 8, 3)
 
 
@@ -75,7 +75,7 @@ def test_a_file_larger_than_memory_can_be_mapped(tmp_path: Path) -> None:
     px, memory = 4096, psutil.virtual_memory().total + psutil.swap_memory().total
     count = int(1.5 * memory) // (px * px * 3) + 1
     write_rows(tmp_path / "split.csv", SplitRecord, [image(number, 0, side="train") for number in range(count)])
-    shapes = {"train": (px, px, 3), "train_regions": (px, px), "train_laundered": (0, px, px, 3)}
+    shapes = {"train": (px, px, 3), "train_regions": (1, px, px), "train_laundered": (0, px, px, 3)}
     for name, shape in shapes.items():
         with (tmp_path / f"{name}.npy").open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)})

@@ -6,16 +6,18 @@ from fakeface.core.errors import ParamsError
 from fakeface.faces.cooccurrences import SIZE
 from fakeface.faces.regions import Region
 from fakeface.params import ModelParams
-from fakeface.training.network import new_classifier
-from fakeface.training.region_network import POOLED_REGIONS, STRIDES, FeatureBranch, RegionNetwork, region_masks
+from fakeface.training.network import copy_weights, new_classifier
+from fakeface.training.optimization import new_optimizer
+from fakeface.training.region_branches import POOLED_REGIONS, FeatureBranch, region_masks
+from fakeface.training.region_network import RegionNetwork
+from tests.training.tiny import TRAIN
 
 PX = 64
 
 
-def region_network(arch: str = "resnet18", *, cooccurrences: bool = False) -> RegionNetwork:
-    network = new_classifier(
-        ModelParams(arch=arch, weights="random", pooling="regions", parts=0.3, cooccurrences=cooccurrences), seed=0
-    )
+def region_network(arch: str = "resnet18", *, frozen: bool = False, cooccurrences: bool = False) -> RegionNetwork:
+    params = ModelParams(arch=arch, weights="random", pooling="regions", frozen=frozen, parts=0.3, cooccurrences=cooccurrences)
+    network = new_classifier(params, seed=0)
     assert isinstance(network, RegionNetwork)
     return network
 
@@ -43,9 +45,11 @@ def test_masks_say_of_which_region_each_pixel_is() -> None:
 
 
 def test_pooling_gives_mean_and_deviation_over_each_region() -> None:
-    """Against numpy-like selection of the feature's pixels."""
+    """Against numpy-like selection of the feature's pixels; of two maps the second one comes last."""
     planes, features = inputs(), torch.randn(3, 5, 4, 4, generator=torch.Generator().manual_seed(1))
-    pooled = FeatureBranch(5).pool(features, region_masks(planes)).view(3, len(POOLED_REGIONS), 10)
+    both = FeatureBranch([7, 5]).pool([torch.rand(3, 7, 8, 8), features], region_masks(planes))
+    assert both.shape == (3, 2 * (7 + 5) * len(POOLED_REGIONS))
+    pooled = both[:, -2 * 5 * len(POOLED_REGIONS) :].view(3, len(POOLED_REGIONS), 10)
     codes = planes[:, 3, ::16, ::16]
     for image in range(3):
         for index, region in enumerate(POOLED_REGIONS):
@@ -57,12 +61,36 @@ def test_pooling_gives_mean_and_deviation_over_each_region() -> None:
             torch.testing.assert_close(pooled[image, index, 5:], inside.std(dim=1, correction=0), rtol=0, atol=2e-2)
 
 
-@pytest.mark.parametrize("arch", ["resnet18", "efficientnet_lite0", "mobilenet_v3_small", "densenet121"])
+MAPS = {
+    "resnet18": ["8_128", "16_256"],
+    "efficientnet_lite0": ["8_40", "16_80", "16_112"],
+    "mobilenet_v3_small": ["8_24", "16_40", "16_48"],
+    "densenet121": ["8_128", "8_512", "16_256", "16_1024"],
+}
+"""By architecture, stride and channels of the last of its blocks of each."""
+
+
+@pytest.mark.parametrize("arch", MAPS)
 def test_any_architecture_with_feature_maps_can_be_pooled_by_region(arch: str) -> None:
-    network = region_network(arch).eval()
-    outputs = network.branches(inputs())
-    assert [tuple(output.shape) for output in outputs] == [(3, 6)] * len(STRIDES)
-    torch.testing.assert_close(network(inputs()), torch.stack(outputs).sum(dim=0)[:, :2])
+    network = region_network(arch, cooccurrences=True).eval()
+    assert network.maps == MAPS[arch]
+    outputs = network.branches(inputs(), values(3))
+    assert [tuple(output.shape) for output in outputs] == [(3, 6)] * 2
+    torch.testing.assert_close(network(inputs(), values(3)), torch.stack(outputs).sum(dim=0)[:, :2])
+
+
+def test_a_frozen_backbone_stays_as_it_is_and_what_judges_it_learns() -> None:
+    """Its batch normalisation too, which would else follow the images."""
+    network = region_network(frozen=True, cooccurrences=True)
+    before = copy_weights(network)
+    optimizer = new_optimizer(network, TRAIN)
+    network.train()(inputs(), values(3)).square().sum().backward()
+    optimizer.step()
+    changed = {name for name, value in copy_weights(network).items() if not torch.equal(value, before[name])}
+    assert not any(name.startswith("backbone.") for name in changed)
+    assert {"features.head.weight", "features.standardize.running_mean", "cooccurrences.head.0.weight"} <= changed
+    assert not network.backbone.training
+    assert region_network().train().backbone.training
 
 
 def test_a_network_without_feature_maps_is_refused_by_name() -> None:
@@ -101,9 +129,7 @@ def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float], *, cooccu
     logits, evidence = network.eval().explain(planes, values(3), weights)
     assert evidence.shape == (3, 16, 16)
     assert all((planes[0, 3] == float(region)).any() for region in POOLED_REGIONS)
-    biases = sum(
-        float(weights @ network.get_parameter(f"judges.{index}.head.bias")[:2]) for index in range(len(network.judges))
-    )
+    biases = float(weights @ network.features.head.bias[:2])
     if network.cooccurrences is not None:
         assert not torch.equal(logits, network(planes, values(3, seed=1)))
         biases += float(weights @ network.cooccurrences.typical()[:2])
@@ -125,5 +151,5 @@ def test_cooccurrences_are_one_more_branch_in_float32_whatever_the_precision(*, 
     network = region_network(cooccurrences=True).eval()
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         outputs = network.branches(inputs(), values(3))
-    assert [output.dtype for output in outputs] == [torch.float32] * (len(STRIDES) + 1)
+    assert [output.dtype for output in outputs] == [torch.float32] * 2
     torch.testing.assert_close(outputs[-1], network.branches(inputs(), values(3))[-1], rtol=0, atol=0)

@@ -50,7 +50,7 @@ RECIPE = Recipe(
     "ce",
     TRAIN,
     AUGMENT,
-    ModelParams(arch=ARCH, weights="random", pooling="image", parts=0.3, cooccurrences=False),
+    ModelParams(arch=ARCH, weights="random", pooling="image", frozen=False, parts=0.3, cooccurrences=False),
     "centre",
     [0.5, 0.4, 0.3],
     [0.2, 0.3, 0.4],
@@ -66,7 +66,7 @@ def packed_side(name: Side, count: int, px: int) -> PackedSide:
     rng = np.random.default_rng(count)
     labels = np.arange(count) % 2
     images = (rng.integers(0, 180, (count, px, px, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8)
-    regions = rng.integers(0, len(Region), images.shape[:3]).astype(np.uint8)
+    regions = rng.integers(0, len(Region), (count, 1, px, px)).astype(np.uint8)
     laundered = np.zeros((count, 0, px, px, 3), np.uint8)
     cooccurrences = rng.random((count, 1, SIZE), np.float32)
     return PackedSide(images, regions, laundered, cooccurrences, [image(row, row % 2, side=name) for row in range(count)])

@@ -47,8 +47,8 @@ def tiny_sides() -> tuple[PackedSide, PackedSide]:
     train, valid = packed_side("train", TRAIN_COUNT, TRAIN_PX), packed_side("valid", VALID_COUNT, EVAL_PX)
     laundered = np.stack([255 - train.images], axis=1)
     records = [replace(row, left_eye=None) if number % 3 else row for number, row in enumerate(train.records)]
-    cooccurrences = train.cooccurrences.repeat(2, axis=1)
-    return replace(train, laundered=laundered, cooccurrences=cooccurrences, records=records), valid
+    regions, cooccurrences = train.regions.repeat(2, axis=1), train.cooccurrences.repeat(2, axis=1)
+    return replace(train, laundered=laundered, regions=regions, cooccurrences=cooccurrences, records=records), valid
 
 
 def without_bias(params: ModelParams, seed: int) -> nn.Module:

@@ -1,0 +1,146 @@
+"""The branches of a network that looks at a face by region: what they see, how they judge it, and where the evidence lies."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fakeface.core.records import PARTS
+from fakeface.faces.cooccurrences import SIZE
+from fakeface.faces.regions import Region
+
+POOLED_REGIONS = tuple(region for region in Region if region is not Region.OUTSIDE)
+STRIDES = (8, 16)
+"""Px of the image per px of the feature maps that are pooled, the last of each width (docs/log.md)."""
+CLASSES = 2
+OUTPUTS = CLASSES + len(PARTS)
+"""Real, fake, and for each part whether it was replaced."""
+DROPOUT = 0.3
+HIDDEN_UNITS = 128
+LEAST_VARIANCE = 1e-4
+LEAST_PIXELS = 1e-6
+
+
+def region_masks(inputs: Tensor) -> Tensor:
+    """(N, R, H, W), 1 where a pixel is of the pooled region, of inputs (N, 4, H, W) whose last plane holds the Region."""
+    return torch.stack([inputs[:, 3] == int(region) for region in POOLED_REGIONS], dim=1).float()
+
+
+class Standardization(nn.BatchNorm1d):
+    """Batch normalisation without weights; written out in evaluation, where torch's exporter does not know the width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, affine=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Of values (N, width)."""
+        if self.training:
+            return super().forward(values)
+        mean, scale = self.running()
+        return (values - mean) * scale
+
+    def running(self) -> tuple[Tensor, Tensor]:
+        """What evaluation takes off the values, and multiplies them by, (width,) each."""
+        mean, variance = self.get_buffer("running_mean"), self.get_buffer("running_var")
+        return mean, (variance + self.eps).rsqrt()
+
+
+class FeatureBranch(nn.Module):
+    """Judges mean and deviation of every channel of feature maps over each region: standardised, by a linear layer.
+
+    A feature counts by the share of its area that lies in the region; a region that is not seen has means of 0.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.widths = [2 * count * len(POOLED_REGIONS) for count in channels]
+        self.width = sum(self.widths)
+        self.standardize = Standardization(self.width)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.head = nn.Linear(self.width, OUTPUTS)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(N, OUTPUTS)."""
+        outputs: Tensor = self.head(self.dropout(self.standardize(pooled)))
+        return outputs
+
+    def pool(self, maps: Sequence[Tensor], masks: Tensor) -> Tensor:
+        """(N, width) of feature maps (N, C, h, w), by masks (N, R, H, W).
+
+        Of each map, for each region the means of all channels, then the deviations.
+        """
+        pooled = [torch.cat(_pool(features, masks)[2:], dim=2).flatten(1) for features in maps]
+        return torch.cat(pooled, dim=1)
+
+    def evidence(self, maps: Sequence[Tensor], masks: Tensor, margin: Tensor) -> Tensor:
+        """(N, H / 8, W / 8): what each place adds to `margin` (2,) times the logits, in evaluation."""
+        weights, typical = (torch.split(values, self.widths) for values in self.weights(margin))
+        shares = [_evidence(*each, masks) for each in zip(maps, weights, typical, strict=True)]
+        return torch.stack([_spread(share, masks.shape[-1] // STRIDES[0]) for share in shares]).sum(dim=0)
+
+    def weights(self, margin: Tensor) -> tuple[Tensor, Tensor]:
+        """Of `margin` times the logits: the weight of each value before it is standardised, and the value that adds nothing."""
+        typical, scale = self.standardize.running()
+        return margin @ self.head.weight[:CLASSES] * scale, typical
+
+
+def _evidence(features: Tensor, weights: Tensor, typical: Tensor, masks: Tensor) -> Tensor:
+    """(N, h, w) of a feature map: what each place adds by its weight in the pooled values, those less `typical`.
+
+    A mean is a sum over places. So is a deviation, with squared distances from the mean, divided by the deviation.
+    """
+    values, shares, means, deviations = _pool(features, masks)
+    weights, typical = (part.view(1, len(POOLED_REGIONS), -1) for part in (weights, typical))
+    of_means, of_deviations = weights.chunk(2, dim=2)
+    of_squares = of_deviations / deviations
+    of_values = of_means - 2 * of_squares * means
+    constant = (of_squares * (means.square() + LEAST_VARIANCE)).sum(dim=2, keepdim=True)
+    constant = constant - (weights * typical).sum(dim=2, keepdim=True)
+    values = values.transpose(1, 2)
+    local = of_values @ values + of_squares @ values.square() + constant
+    return (shares * local).sum(dim=1).reshape(-1, *features.shape[2:])
+
+
+def _spread(evidence: Tensor, side: int) -> Tensor:
+    """Evidence (N, h, w) over (N, side, side), the same in sum."""
+    repeats = side // evidence.shape[-1]
+    return F.interpolate(evidence.unsqueeze(1), scale_factor=float(repeats), mode="nearest")[:, 0] / repeats**2
+
+
+class CooccurrenceBranch(nn.Module):
+    """Judges co-occurrences (N, SIZE), standardised, by one hidden layer -> (N, OUTPUTS)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.standardize = Standardization(SIZE)
+        self.head = nn.Sequential(nn.Linear(SIZE, HIDDEN_UNITS), nn.ReLU(), nn.Linear(HIDDEN_UNITS, OUTPUTS))
+
+    def forward(self, cooccurrences: Tensor) -> Tensor:
+        outputs: Tensor = self.head(self.standardize(cooccurrences))
+        return outputs
+
+    def typical(self) -> Tensor:
+        """What it makes of the mean co-occurrences, (OUTPUTS,)."""
+        outputs: Tensor = self.head(self.standardize.running()[0].new_zeros(1, SIZE))[0]
+        return outputs
+
+    def evidence(self, outputs: Tensor, masks: Tensor, margin: Tensor) -> Tensor:
+        """(N, H / 8, W / 8): what `margin` (2,) times the outputs has more than for a typical photo, spread over the face.
+
+        Regions are judged together, so no part of it belongs to one of them.
+        """
+        more = (outputs - self.typical())[:, :CLASSES] @ margin
+        shares = F.avg_pool2d(masks, STRIDES[0]).sum(dim=1)
+        shares = shares / (shares.sum(dim=(1, 2), keepdim=True) + LEAST_PIXELS)
+        return shares * more.view(-1, 1, 1)
+
+
+def _pool(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Values (N, h * w, C), shares (N, R, h * w) that are 1 in sum over a region, means and deviations (N, R, C)."""
+    values = features.flatten(2).transpose(1, 2)
+    shares = F.avg_pool2d(masks, masks.shape[-1] // features.shape[-1]).flatten(2)
+    shares = shares / (shares.sum(dim=2, keepdim=True) + LEAST_PIXELS)
+    means = shares @ values
+    variances = (shares @ values.square() - means.square()).clamp_min(0)
+    return values, shares, means, (variances + LEAST_VARIANCE).sqrt()
