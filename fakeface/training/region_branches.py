@@ -17,7 +17,7 @@ CLASSES = 2
 OUTPUTS = CLASSES + len(PARTS)
 """Real, fake, and for each part whether it was replaced."""
 DROPOUT = 0.3
-HIDDEN_UNITS = 128
+HIDDEN_UNITS = 512
 LEAST_VARIANCE = 1e-4
 LEAST_PIXELS = 1e-6
 
