@@ -28,7 +28,7 @@ from fakeface.tracking.store import open_store, store_uri
 
 CLIENTS = 8
 GROWTH = 1.1
-"""By this factor may the server's peak memory grow from each client's first answer to its last."""
+"""By this factor may the server's peak memory grow over the requests, once each photo was answered before."""
 
 
 def serving(options: Options) -> Result:
@@ -42,7 +42,7 @@ def serving(options: Options) -> Result:
         asked = [bodies[number % len(bodies)] for number in range(options.images)]
         alone = {id(body): verdicts_on(server, body) for body in bodies}
         expected = [alone[id(body)] for body in asked]
-        load(server, asked[:CLIENTS], expected, CLIENTS)
+        load(server, bodies, expected, CLIENTS)  # each of its threads reads the face finder's networks once
         together, one = (partial(load, server, asked, expected, clients) for clients in (CLIENTS, 1))
         contenders: dict[str, Go] = {f"{CLIENTS} clients": together, "1 client": one}
         rows = alternating("serving", contenders, options.rounds)
