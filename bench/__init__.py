@@ -6,6 +6,7 @@ child      one function in a process of its own, its time and its peak memory
 photos     photos given or drawn, and a workspace in which stages have run on them
 pixels     decoding and statistics as others write them, without torch
 machines   a Dask scheduler and workers, processes of this machine
+server     MLflow's server of a registered model, a process of this machine
 trainings  training as others write it, and the bare step
 page       docs/performance.md
 
@@ -16,4 +17,5 @@ scaling    scaling
 cluster    cluster
 commands   dvc_noop, make_run, imports
 verdicts   verdict, verdicts, verdicts_lite
+serving    serving
 """

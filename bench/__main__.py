@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import cluster, commands, decoding, page, scaling, training, verdicts
+from bench import cluster, commands, decoding, page, scaling, serving, training, verdicts
 from bench.rounds import Options, Result, where
 from fakeface.core.errors import run_as_command
 
@@ -48,6 +48,7 @@ PARTS = {
     "verdict": Part(verdicts.verdict, 4, 7, 4),
     "verdicts": Part(verdicts.verdicts, 1000, 3, 20),
     "verdicts_lite": Part(verdicts.verdicts_lite, 1000, 3, 20),
+    "serving": Part(serving.serving, 500, 3, 20),
     "precision": Part(training.precision, 1600, 3, 60),
 }
 LONG = ("precision",)

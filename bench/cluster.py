@@ -16,7 +16,8 @@ from bench.photos import Workspace, draw_small, new_workspace, write_params
 from bench.rounds import PROJECT, Go, Goal, Measures, Options, Result, Rows, alternating, timed
 from bench.verdicts import OFFLINE_RECIPE, with_models
 from fakeface.core.cores import available_cores
-from fakeface.core.files import read_json
+from fakeface.core.files import read_json, write_rows
+from fakeface.core.listing import FileRecord
 from fakeface.core.parallel import SCHEDULER, TASK_ITEMS
 from fakeface.detector import RUN_FILE
 from fakeface.params import IndexParams, load_params
@@ -74,11 +75,14 @@ def confined_to(cores: list[int]) -> Iterator[None]:
 def _actions(work: Workspace) -> dict[str, Callable[[], None]]:
     paths, root = work.paths, work.root
     again = index.Paths(root / "listing.csv", root / "i.csv", root / "rejected.csv", root / "i.json")
-    scored = infer.Paths(paths.split, root, root / "p.csv", root / "w.csv", root / "e.csv")
+    nothing = root / "elsewhere_listing.csv"
+    write_rows(nothing, FileRecord, [])
+    outs = (root / name for name in ("p.csv", "w.csv", "e.csv", "elsewhere.csv", "elsewhere.json"))
+    scored = infer.Paths(paths.split, nothing, root, *outs)
     return {
         "index": partial(index.run, again, work.photos, load_params(paths.params, "index", IndexParams)),
         "pack": partial(pack.run, pack.Paths(paths.split, work.faces, root / "again"), work.photos, work.pack_params),
-        "infer": partial(infer.run, scored, work.photos),
+        "infer": partial(infer.run, scored, work.photos, None),
     }
 
 

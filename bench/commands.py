@@ -47,7 +47,8 @@ def dvc_noop(options: Options) -> Result:
     """`dvc repro` with nothing to do, against six empty stages and against as many as there are."""
     ours, stages = copied_project(options.scratch), list(project_stages())
     draw_small(ours / "data/sample", options.images)
-    output_of(sys.executable, "-m", "stages.scan", "--listing", "data/listing.csv", cwd=ours)
+    listings = ("--listing", "data/listing.csv", "--elsewhere", "data/elsewhere_listing.csv")
+    output_of(sys.executable, "-m", "stages.scan", *listings, cwd=ours)
     needed = {name for stage in stages for name in (*stage["deps"], *outs(stage))}
     for name in sorted(needed, key=len, reverse=True):  # what lies in a folder before the folder
         path = ours / name

@@ -55,6 +55,17 @@ class DataParams:
     root: Annotated[Path, BeforeValidator(folder)]
 
 
+def _folder_or_null(value: object) -> Path | None:
+    return None if value is None else folder(value)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ElsewhereParams:
+    """Section `elsewhere`: a folder of photos that are no composites and none of data.root's; with null nothing is measured."""
+
+    root: Annotated[Path | None, BeforeValidator(_folder_or_null)]
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class SampleParams:
     """Section `sample`; of the fakes a third each are easy, mid and hard."""
@@ -218,6 +229,7 @@ SECTIONS: dict[str, Any] = {
     "loss": ObjectiveName,
     "threshold": ThresholdName,
     "data": DataParams,
+    "elsewhere": ElsewhereParams,
     "sample": SampleParams,
     "index": IndexParams,
     "relate": RelateParams,

@@ -1,4 +1,7 @@
-"""From a photo to a verdict on each face in it, for command and page; `infer` scores the same crops by the same function."""
+"""From a photo to a verdict on each face in it, for command, page and photos from elsewhere.
+
+`infer` scores the crops of all other photos by the same function.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

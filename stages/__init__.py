@@ -1,7 +1,7 @@
 """The pipeline: one module per stage of `dvc.yaml`, in its order.
 
     sample           draw the sample of face-like photos and composites
-    scan             list the files in the photos' folder, with the SHA-256 of each
+    scan             list the files in the photos' folders, with the SHA-256 of each
     index            find the images, read their labels, reject what cannot be used
     relate           find near-duplicates and shared parts (data leakage)
     split            put every image on one side, train, valid or test, related images on the same

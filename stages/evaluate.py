@@ -1,10 +1,10 @@
 """Score both classifiers, on all sides and on slices of the test images, as distributed and as the web leaves them.
 
-reads   SPLIT, PREDICTIONS, PERTURBED, EVIDENCE, FACES, the pairs in RELATIONS, SPLIT_COUNTS, INDEX_COUNTS, each model.json in
-        MODELS; params.yaml: loss, threshold, evaluate
+reads   SPLIT, PREDICTIONS, PERTURBED, EVIDENCE, ELSEWHERE, FACES, the pairs in RELATIONS, SPLIT_COUNTS, INDEX_COUNTS,
+        ELSEWHERE_COUNTS, each model.json in MODELS; params.yaml: loss, threshold, evaluate
 does    scores with 95 % intervals over groups of related images; compares the two models with each other, with baselines that
         see no face, on slices, on perturbed images, and on valid with test; composites with the very photos they are made
-        from, and a composite's replaced parts with its untouched ones
+        from, and a composite's replaced parts with its untouched ones; how often photos from elsewhere are called fake
 writes  METRICS: evaluate.json, the candidate's headline; scores.json, everything; plots/*.csv, the tables that DVC plots
 """
 
@@ -22,14 +22,17 @@ from fakeface.core.records import LABEL_NAMES, OBJECTIVE_NAMES, ObjectiveName, S
 from fakeface.params import EvaluateParams, load_params
 from fakeface.scoring.baselines import Faces, baseline_scores
 from fakeface.scoring.comparison import compare_models, shift
+from fakeface.scoring.elsewhere import score_elsewhere
 from fakeface.scoring.evaluation import OUT_OF_TRAINING, model_scores
 from fakeface.scoring.intervals import resample
 from fakeface.scoring.predictions import (
     Card,
+    ElsewherePredictions,
     LinkedPairs,
     PartEvidence,
     SidePredictions,
     load_card,
+    load_elsewhere,
     load_evidence,
     load_faces,
     load_images,
@@ -51,6 +54,8 @@ class Paths:
     predictions: Annotated[Path, "CSV to read: every image's p_fake by both models"]
     perturbed: Annotated[Path, "CSV to read: the perturbed test and valid images' p_fake by both models"]
     evidence: Annotated[Path, "CSV to read: the evidence of the models that give it in each part of valid and test images"]
+    elsewhere: Annotated[Path, "CSV to read: both models' p_fake of each face in the photos from elsewhere"]
+    elsewhere_counts: Annotated[Path, "JSON to read: whether those are drawn ones"]
     faces: Annotated[Path, "CSV to read: where the face is in each image"]
     relations: Annotated[Path, "folder to read pairs.csv from"]
     metrics: Annotated[Path, "folder to write evaluate.json, scores.json and plots/ to"]
@@ -95,6 +100,7 @@ class Inputs:
     evidence: Mapping[ObjectiveName, Mapping[Side, PartEvidence | None]]
     faces: Faces
     cards: Mapping[ObjectiveName, Card]
+    elsewhere: ElsewherePredictions | None
     data: DataName
     pairs_across_sides: int
 
@@ -136,6 +142,7 @@ def score_models(inputs: Inputs, threshold: ThresholdName, params: EvaluateParam
         baselines=baseline_scores(images["train"], test, inputs.faces, weights["test"]),
         comparison=compare_models(predictions["ce"]["test"].labels, p_fake, verdicts, weights["test"]),
         shift=shift(images, verdicts_at_half),
+        elsewhere=score_elsewhere(inputs.elsewhere, inputs.cards, threshold, params.resamples, params.seed),
     )
 
 
@@ -148,6 +155,7 @@ def headline(scores: Scores, loss: ObjectiveName) -> dict[str, Any]:
         about
         | model.headline("test")
         | model.answered()
+        | {"elsewhere_false_positive_rate": scores.elsewhere.false_positive_rate(loss)}
         | {"same_table_roc_auc": model.same_table.value}
         | {"valid_pairwise_accuracy": model.valid_linked_pairs.pairwise_accuracy, "train_valid_gap": model.train_valid_gap}
         | pairs
@@ -189,9 +197,15 @@ def read_inputs(paths: Paths) -> Inputs:
         load_evidence(paths.evidence, images),
         load_faces(paths.faces, images),
         {objective: load_card(paths.models / objective) for objective in OBJECTIVE_NAMES},
-        "sample" if _count(paths.index_counts, "is_sample") else "photos",
+        load_elsewhere(paths.elsewhere, data_name(paths.elsewhere_counts)),
+        data_name(paths.index_counts),
         _count(paths.split_counts, "related", "pairs_across_sides"),
     )
+
+
+def data_name(counts: Path) -> DataName:
+    """By what an earlier stage found out about the photos that it counted."""
+    return "sample" if _count(counts, "is_sample") else "photos"
 
 
 def _count(path: Path, *keys: str) -> int:

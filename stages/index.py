@@ -5,7 +5,6 @@ does    makes sure that each image decodes and is the one listed, and takes its 
 writes  IMAGES, a row per usable image; REJECTED, a row per file that cannot be used, with the reason; METRICS, counts
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +34,7 @@ from fakeface.core.records import (
     RejectedRecord,
 )
 from fakeface.params import DataParams, IndexParams, load_params
+from fakeface.photos.folders import is_sample
 from fakeface.photos.images import ImageError, image_facts, read_unchanged
 
 Subset = Literal["training", "test", ""]
@@ -165,14 +165,6 @@ def find_candidates(files: Iterable[FileRecord]) -> list[Candidate]:
         )
         raise FakefaceError(f"files in the folders of several layouts, of which one is expected: {'; and '.join(listed)}")
     return candidates
-
-
-def is_sample(root: Path, files: Sequence[FileRecord]) -> bool:
-    """Whether the photos are drawn ones, in whole or in part: a folder that they lie in, or one of theirs, says so."""
-    above = Path(os.path.realpath(root)).parents
-    return any(PurePosixPath(file.path).name == SAMPLE_MARKER for file in files) or any(
-        (folder / SAMPLE_MARKER).is_file() for folder in above
-    )
 
 
 def parse_name(candidate: Candidate) -> tuple[str, tuple[Bit | None, ...]]:

@@ -1,14 +1,17 @@
 """Score every image with both classifiers, test images once more under each perturbation, valid images as the web leaves them.
 
-reads   SPLIT, the side of each photo; the photos in data.root; MODELS/{ce,bce}; params.yaml: data
-does    sees each photo as `fakeface predict` does, a perturbed one changed at full size before that; on all cores
+reads   SPLIT, the side of each photo; the photos in data.root; ELSEWHERE_LISTING, the files in elsewhere.root, and
+        those; MODELS/{ce,bce}; params.yaml: data, elsewhere
+does    sees each photo as `fakeface predict` does, a perturbed one changed at full size before that, and of one from elsewhere
+        each face; on all cores
 writes  PREDICTIONS, a row per train, valid and test image in SPLIT's order; PERTURBED, a row per test image and
         perturbation, and per valid image under `web`; EVIDENCE, a row per valid and test image and model that gives evidence,
-        what the parts of the face add to p_fake
+        what the parts of the face add to p_fake; ELSEWHERE, a row per face in a photo from elsewhere, and METRICS, counts of
+        those
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,31 +21,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fakeface.core.arguments import ParamsPath, parse_paths
-from fakeface.core.errors import run_as_command
-from fakeface.core.files import read_rows, write_rows
+from fakeface.core.console import printable
+from fakeface.core.errors import FakefaceError, run_as_command
+from fakeface.core.files import read_rows, write_json, write_rows
+from fakeface.core.listing import FileRecord
 from fakeface.core.parallel import on_all_machines
 from fakeface.core.records import (
     OBJECTIVE_NAMES,
     WEB,
+    ElsewhereRecord,
     EvidenceRecord,
     PerturbedRecord,
     PredictionRecord,
+    RejectedRecord,
     Side,
     SplitRecord,
 )
 from fakeface.detector import Detector, Score, load_detectors, score_image
-from fakeface.params import DataParams, load_params
-from fakeface.photos.images import read_indexed
+from fakeface.params import DataParams, ElsewhereParams, load_params
+from fakeface.photos.folders import is_sample
+from fakeface.photos.images import ImageError, read_indexed, read_unchanged
 from fakeface.photos.perturbations import PERTURBATIONS
+from fakeface.predictor import decode_photo, judge
 
 
 @dataclass(frozen=True)
 class Paths:
     split: Annotated[Path, "CSV to read: every image's side"]
+    elsewhere_listing: Annotated[Path, "CSV to read: the files in elsewhere.root"]
     models: Annotated[Path, "folder to read the model folders ce and bce from"]
     predictions: Annotated[Path, "CSV to write: both models' p_fake of every image"]
     perturbed: Annotated[Path, "CSV to write: both models' p_fake of perturbed test and valid images"]
     evidence: Annotated[Path, "CSV to write: the evidence of the models that give it in each part of valid and test images"]
+    elsewhere: Annotated[Path, "CSV to write: both models' p_fake of each face in the photos from elsewhere"]
+    metrics: Annotated[Path, "JSON to write: counts of the photos from elsewhere"]
     params: ParamsPath = Path("params.yaml")
 
 
@@ -66,6 +78,8 @@ RAW_P_FAKE: dict[str, Callable[[NDArray[np.float64]], float]] = {
     "bce": lambda logits: sigmoid(logits[1]),
 }
 """What each loss makes of logits (2,) in training, where there is no temperature yet."""
+
+NOTHING_FROM_ELSEWHERE = {"photos": 0, "without_face": 0, "faces": 0, "rejected": 0}
 
 
 def score_record(record: SplitRecord, root: Path, detectors: Mapping[str, Detector]) -> ImageScores:
@@ -99,8 +113,51 @@ def evidence_rows(path: str, scores: Mapping[str, Score]) -> list[EvidenceRecord
     ]
 
 
-def run(paths: Paths, root: Path) -> None:
+def judge_file(file: FileRecord, root: Path, detectors: Mapping[str, Detector]) -> list[ElsewhereRecord] | RejectedRecord:
+    """A row per face as `fakeface predict` finds and judges them, one of a photo without; or why the file cannot be used.
+
+    Raises:
+        ImageError: it is not the file listed any more.
+    """
+    if file.reason:
+        return RejectedRecord(file.path, file.reason)
+    data = read_unchanged(root / file.path, file.sha256)
+    try:
+        faces = judge(decode_photo(data, file.path), detectors)
+    except ImageError as error:
+        return RejectedRecord(file.path, error.reason)
+    if not faces:
+        return [ElsewhereRecord(file.path, 0, None, None)]
+    return [
+        ElsewhereRecord(file.path, face.number, *(face.verdicts[name].score.p_fake for name in OBJECTIVE_NAMES))
+        for face in faces
+    ]
+
+
+def judge_elsewhere(
+    files: Sequence[FileRecord], root: Path, detectors: Mapping[str, Detector]
+) -> tuple[list[ElsewhereRecord], dict[str, int]]:
+    """The rows of the photos in elsewhere.root, and counts of them. Raises FakefaceError where there is no face in any."""
+    judged = list(on_all_machines(partial(judge_file, root=root, detectors=detectors), files, "infer elsewhere"))
+    rejected = [file for file in judged if isinstance(file, RejectedRecord)]
+    rows = [row for of_photo in judged if not isinstance(of_photo, RejectedRecord) for row in of_photo]
+    without_face = sum(not row.face for row in rows)
+    photos, faces = len(judged) - len(rejected), len(rows) - without_face
+    told = f"{faces:,} faces in {photos:,} photos, {len(rejected):,} files cannot be used"
+    reasons = [printable(f"{file.path}: {file.reason}") for file in rejected[:3]]
+    if not faces:
+        raise FakefaceError(f"{root}: elsewhere.root should name photos of faces: {'; '.join([told, *reasons])}")
+    print("\n  ".join([f"from elsewhere: {told}", *reasons]))
+    return rows, {"photos": photos, "without_face": without_face, "faces": faces, "rejected": len(rejected)}
+
+
+def run(paths: Paths, root: Path, elsewhere: Path | None) -> None:
     detectors = load_detectors(paths.models, threads=1)
+    files = read_rows(paths.elsewhere_listing, FileRecord)
+    faces, counts = judge_elsewhere(files, elsewhere, detectors) if elsewhere else ([], NOTHING_FROM_ELSEWHERE)
+    is_drawn = elsewhere is not None and is_sample(elsewhere, files)
+    write_rows(paths.elsewhere, ElsewhereRecord, faces)
+    write_json(paths.metrics, counts | {"is_sample": is_drawn})
     records = [record for record in read_rows(paths.split, SplitRecord) if record.side != "excluded"]
     images = list(on_all_machines(partial(score_record, root=root, detectors=detectors), records, "infer"))
     write_rows(paths.predictions, PredictionRecord, (image.prediction for image in images))
@@ -110,7 +167,8 @@ def run(paths: Paths, root: Path) -> None:
 
 def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
-    run(paths, load_params(paths.params, "data", DataParams).root)
+    root = load_params(paths.params, "data", DataParams).root
+    run(paths, root, load_params(paths.params, "elsewhere", ElsewhereParams).root)
 
 
 if __name__ == "__main__":

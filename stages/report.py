@@ -27,14 +27,14 @@ from fakeface.reporting.pages import difficulties, rendered, standing_against_ba
 from fakeface.reporting.rows import robustness_rows, slice_rows, unperturbed_row
 from fakeface.reporting.terminal import number
 from fakeface.scoring.predictions import SidePredictions, load_images, load_predictions
-from fakeface.scoring.results import HEADLINE, SCORE_NAMES, WEB_HEADLINE, ModelScores, Scores, read_scores
+from fakeface.scoring.results import HEADLINE, SCORE_NAMES, WEB_HEADLINE, Scores, read_scores
 from fakeface.scoring.scores import roc_curve
 from fakeface.tracking import registry, runs
 from fakeface.tracking.redaction import redacted_values
 
 LOGGED_SECTIONS = (
-    "loss", "threshold", "data", "index", "relate", "split", "pack", "augment", "model", "train", "answers", "evaluate",
-    "report",
+    "loss", "threshold", "data", "elsewhere", "index", "relate", "split", "pack", "augment", "model", "train", "answers",
+    "evaluate", "report",
 )  # fmt: skip
 """The sections of params.yaml that the page lists."""
 COUNTS = ("evaluate", "index", "relate", "split", "stats")
@@ -124,11 +124,12 @@ def read_results(metrics: Path) -> dict[str, Any]:
     return results | {"scores": read_scores(metrics / "scores.json"), "difficulties": difficulties(results["split"])}
 
 
-def mlflow_metrics(model: ModelScores) -> dict[str, float]:
+def mlflow_metrics(scores: Scores, objective: ObjectiveName) -> dict[str, float]:
     """The metrics that MLflow compares runs by: scores of the test images by name, and of valid's those after the web.
 
     `localization` is within_photo_accuracy. Undefined ones are left out.
     """
+    model = scores.models[objective]
     (true_real, false_fake), (false_real, true_fake) = model.confusion_matrix
     values: dict[str, float | None] = {name: getattr(model.test, name) for name in SCORE_NAMES}
     values |= {"true_real": true_real, "false_fake": false_fake, "false_real": false_real, "true_fake": true_fake}
@@ -138,12 +139,13 @@ def mlflow_metrics(model: ModelScores) -> dict[str, float]:
     for name in WEB_HEADLINE:
         values[f"{name}_low"], values[f"{name}_high"] = model.estimate(name).interval or (None, None)
         values[f"web_{name}_low"], values[f"web_{name}_high"] = model.web.estimate(name).interval or (None, None)
-    for difficulty, scores in model.slices["difficulty"].items():
-        values |= {f"recall_{difficulty}": scores.recall, f"roc_auc_{difficulty}": scores.roc_auc}
-    values |= {f"roc_auc_{perturbation}": scores.roc_auc for perturbation, scores in model.perturbed.items()}
+    for difficulty, sliced in model.slices["difficulty"].items():
+        values |= {f"recall_{difficulty}": sliced.recall, f"roc_auc_{difficulty}": sliced.roc_auc}
+    values |= {f"roc_auc_{perturbation}": perturbed.roc_auc for perturbation, perturbed in model.perturbed.items()}
     logged = {f"test_{name}": value for name, value in values.items()}
     logged |= {f"valid_{name}": value for name, value in model.headline("valid").items() if name not in HEADLINE}
     logged["train_valid_gap"] = model.train_valid_gap
+    logged["elsewhere_false_positive_rate"] = scores.elsewhere.false_positive_rate(objective)
     for side, found in (("test", model.localization), ("valid", model.valid_localization)):
         logged[f"{side}_localization"] = found.within_photo_accuracy if found else None
     return {name: float(value) for name, value in logged.items() if value is not None}
@@ -174,9 +176,9 @@ def publish(paths: Paths, root: Path, loss: ObjectiveName, scores: Scores, figur
     """Log the scores and the files to both models' MLflow runs."""
     files = [paths.metrics / "figures" / f"{name}.png" for name in figure_names]
     files += [paths.metrics / "scores.json", paths.split, paths.predictions, paths.page]
-    for objective, model in scores.models.items():
+    for objective in OBJECTIVE_NAMES:
         tags = {"data": scores.data, "data.root": str(root), "candidate": str(objective == loss).lower()}
-        runs.publish_evaluation(paths.models / objective, paths.split, mlflow_metrics(model), files, tags)
+        runs.publish_evaluation(paths.models / objective, paths.split, mlflow_metrics(scores, objective), files, tags)
     registry.register(paths.models, loss, Path(figures.__file__).with_name("served.py"), registered_tags(paths, loss, scores))
 
 

@@ -1,9 +1,9 @@
 """Draw the sample: face-like photos and composites of them, named and laid out like the real set.
 
-reads   params.yaml: data, sample
+reads   params.yaml: data, elsewhere, sample
 does    renders every photo from a seed of its own; a composite's faces appear in no other photo
 writes  SAMPLE/training/{real,fake}/*.jpg, SAMPLE/test/{real,fake}/*.jpg and a file that says what they are, all or nothing;
-        where data.root is another folder, a file that says so
+        where data.root and elsewhere.root are other folders, a file that says so
 
 It stands in for data that may not be redistributed, to run and to test the pipeline: no photo in it is of anybody.
 """
@@ -28,7 +28,7 @@ from fakeface.core.checkout import checkout_root
 from fakeface.core.cores import available_cores
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.records import FAKE, LABEL_NAMES, PARTS, REAL, SAMPLE_MARKER
-from fakeface.params import DataParams, SampleParams, load_params
+from fakeface.params import DataParams, ElsewhereParams, SampleParams, load_params
 from fakeface.synthetic.arithmetic import uniform
 from fakeface.synthetic.photos import RETOUCHES, Photo, composite, render, to_8_bit
 from fakeface.synthetic.traits import Camera, Face, Scene, random_shot
@@ -40,7 +40,8 @@ Leave this file beside them: by it, reports and verdicts say that a model learne
 """
 NOT_DRAWN = "NOT-DRAWN.txt"
 NOT_DRAWN_TEXT = """\
-The sample is drawn while data.root in params.yaml is this folder. DVC keeps what it drew before, and puts it back then.
+The sample is drawn while data.root or elsewhere.root in params.yaml is this folder or in it. DVC keeps what it drew before, and
+puts it back then.
 """
 PATTERNS = 2 ** len(PARTS) - 1
 
@@ -134,7 +135,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def is_used(sample: Path, root: Path) -> bool:
-    """Whether the photos' folder is the sample or in it, however its name is spelled.
+    """Whether a folder of photos is the sample or in it, however its name is spelled.
 
     The user's own sample counts in a temporary copy of the checkout too: DVC remembers what ran in one for the other.
     """
@@ -162,9 +163,9 @@ def _leave_interrupts_to_parent() -> None:
 
 def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
-    root, params = load_params(paths.params, "data", DataParams).root, load_params(paths.params, "sample", SampleParams)
-    if is_used(paths.sample, root):
-        run(paths, params, workers=available_cores())
+    roots = load_params(paths.params, "data", DataParams).root, load_params(paths.params, "elsewhere", ElsewhereParams).root
+    if any(is_used(paths.sample, root) for root in roots if root):
+        run(paths, load_params(paths.params, "sample", SampleParams), workers=available_cores())
     else:
         with replacing_folder(paths.sample) as temporary:
             (temporary / NOT_DRAWN).write_text(NOT_DRAWN_TEXT, encoding="utf-8")

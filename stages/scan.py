@@ -1,8 +1,9 @@
-"""List the files in the photos' folder, with the SHA-256 of each.
+"""List the files in the photos' folder and in the one of photos from elsewhere, with the SHA-256 of each.
 
-reads   all files below data.root but hidden ones; params.yaml: data
+reads   all files below data.root and elsewhere.root but hidden ones; params.yaml: data, elsewhere
 does    hashes what is new or changed since it last ran here; opens nothing but regular files
-writes  LISTING, a row per file, sorted by path: the same bytes for the same files on every machine
+writes  LISTING and ELSEWHERE, a row per file, sorted by path: the same bytes for the same files on every machine. ELSEWHERE has
+        no rows where elsewhere.root is null
 
 DVC runs it at every `dvc repro`: so a changed photo is noticed, and what else lies in the folder is no trouble to DVC, which
 would hang at a FIFO and fail at a link to nothing. Hashes are kept in .cache/scan of the checkout, which is safe to delete.
@@ -45,8 +46,17 @@ Hashes = dict[str, tuple[State, str]]
 
 @dataclass(frozen=True)
 class Paths:
-    listing: Annotated[Path, "CSV to write: a row per file"]
+    listing: Annotated[Path, "CSV to write: a row per file in data.root"]
+    elsewhere: Annotated[Path, "CSV to write: a row per file in elsewhere.root"]
     params: ParamsPath = Path("params.yaml")
+
+
+@dataclass(frozen=True)
+class Roots:
+    """data.root and elsewhere.root."""
+
+    photos: Path
+    elsewhere: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +134,8 @@ def store_hashes(cache: Path, hashes: Hashes) -> None:
             unused.unlink(missing_ok=True)
 
 
-def checked_root(params: Path, cache: Path) -> Path:
-    """`data.root`, where no section of params.yaml is wrong: so no later stage is the first to refuse one.
+def checked_roots(params: Path, cache: Path) -> Roots:
+    """The folders, where no section of params.yaml is wrong: so no later stage is the first to refuse one.
 
     Kept in `cache` until the file's content changes: to read and check it takes longer than all else here.
 
@@ -136,34 +146,61 @@ def checked_root(params: Path, cache: Path) -> Path:
         content = params.read_bytes()
     except FileNotFoundError:
         raise ParamsError(f"{params}: no such file") from None
-    home = os.fsencode(os.environ.get("HOME", ""))  # `~` in data.root
+    home = os.fsencode(os.environ.get("HOME", ""))  # `~` in a folder's name
     digest = sha256(b"".join([content, home, *(path.read_bytes() for path in CHECKS)])).hexdigest()
     with suppress(OSError, ValueError, TypeError):
-        known, root = json.loads(cache.read_text(encoding="utf-8"))
+        known, photos, elsewhere = json.loads(cache.read_text(encoding="utf-8"))
         if known == digest:
-            return Path(root)
-    from fakeface.params import DataParams, load_params
+            return Roots(Path(photos), elsewhere and Path(elsewhere))
+    from fakeface.params import DataParams, ElsewhereParams, load_params
 
-    found = load_params(params, "data", DataParams).root
+    found = Roots(load_params(params, "data", DataParams).root, load_params(params, "elsewhere", ElsewhereParams).root)
     with suppress(OSError), replacing(cache) as temporary:
-        temporary.write_text(json.dumps([digest, str(found)]), encoding="utf-8")
+        names = [str(found.photos), found.elsewhere and str(found.elsewhere)]
+        temporary.write_text(json.dumps([digest, *names]), encoding="utf-8")
     return found
 
 
-def run(paths: Paths, root: Path) -> None:
-    if not root.is_dir():
-        raise FakefaceError(f"{root}: no such folder: data.root should name a folder of photos")
+def run(paths: Paths, roots: Roots) -> None:
+    if not roots.photos.is_dir():
+        raise FakefaceError(f"{roots.photos}: no such folder: data.root should name a folder of photos")
+    photos, elsewhere = listed(roots.photos), []
+    if roots.elsewhere is not None:
+        if not roots.elsewhere.is_dir():
+            raise FakefaceError(f"{roots.elsewhere}: no such folder: elsewhere.root should name a folder of photos, or be null")
+        elsewhere = listed(roots.elsewhere)
+        if complaint := unfit(elsewhere, photos):
+            raise FakefaceError(f"{roots.elsewhere}: {complaint}")
+    write_rows(paths.listing, FileRecord, photos)
+    write_rows(paths.elsewhere, FileRecord, elsewhere)
+
+
+def listed(root: Path) -> list[FileRecord]:
+    """All files below a folder, by the hashes that are known of them."""
     cache = checkout_root() / ".cache" / "scan" / f"{sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]}.json"
     hashes = load_hashes(cache)
     records, settled = list_files(root, hashes)
-    write_rows(paths.listing, FileRecord, records)
     if settled != hashes:
         store_hashes(cache, settled)
+    return records
+
+
+def unfit(elsewhere: Sequence[FileRecord], photos: Sequence[FileRecord]) -> str | None:
+    """What is wrong with photos from elsewhere: there are none, a folder says they are fakes, or data.root has them too."""
+    if not elsewhere:
+        return "no file in this folder: elsewhere.root should name a folder of photos, or be null"
+    known = {file.sha256: file.path for file in photos if file.sha256}
+    for file in elsewhere:
+        if file.path.rpartition("/")[0].casefold().endswith("fake"):
+            return f"{file.path}: in a folder of fakes: elsewhere.root should name photos none of which is a composite"
+        if file.sha256 in known:
+            return f"{file.path}: the same bytes as {known[file.sha256]} in data.root: elsewhere.root should name other photos"
+    return None
 
 
 def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
-    run(paths, checked_root(paths.params, checkout_root() / ".cache" / "params" / "checked"))
+    run(paths, checked_roots(paths.params, checkout_root() / ".cache" / "params" / "checked"))
 
 
 def _is_hidden(name: str) -> bool:

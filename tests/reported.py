@@ -19,6 +19,7 @@ from fakeface.core.records import (
     PARTS,
     REAL,
     WEB,
+    ElsewhereRecord,
     EpochRecord,
     EvidenceRecord,
     FaceRecord,
@@ -89,10 +90,11 @@ def write_results(
     pairs: Sequence[PairRecord] = (),
     skill: float = 2.0,
     evidence: Sequence[ObjectiveName] = (),
+    elsewhere: Sequence[ElsewhereRecord] = (),
 ) -> Results:
     """Results on these images, by models that separate fakes by `skill` standard deviations of p_fake's log-odds.
 
-    Those named in `evidence` give it, CE mostly in the parts that are replaced.
+    Those named in `evidence` give it, CE mostly in the parts that are replaced. Photos from `elsewhere` are drawn ones.
     """
     (root / "params.yaml").parent.mkdir(parents=True, exist_ok=True)
     params = (PROJECT / "params.yaml").read_text()
@@ -106,6 +108,7 @@ def write_results(
     write_rows(data / "faces/faces.csv", FaceRecord, map(_face, range(len(rows)), rows))
     write_rows(data / "relate/pairs.csv", PairRecord, pairs)
     write_rows(data / "evidence.csv", EvidenceRecord, _evidence(rows, evidence))
+    write_rows(data / "elsewhere.csv", ElsewhereRecord, elsewhere)
     paths = evaluate.Paths(
         data / "split.csv",
         metrics / "split.json",
@@ -114,6 +117,8 @@ def write_results(
         data / "predictions.csv",
         data / "perturbed.csv",
         data / "evidence.csv",
+        data / "elsewhere.csv",
+        metrics / "elsewhere.json",
         data / "faces/faces.csv",
         data / "relate",
         metrics,
@@ -209,6 +214,7 @@ def _write_counts(root: Path, rows: Sequence[SplitRecord], pairs: Sequence[PairR
     fakes = sum(row.label for row in rows)
     index = {"images": len(rows), "real": len(rows) - fakes, "fake": fakes, "duplicates": 0, "rejected": 1}
     write_json(metrics / "index.json", index | {"is_sample": is_sample})
+    write_json(metrics / "elsewhere.json", {"is_sample": True})
     relate = {"pairs": len(pairs), "pairs_bytes": 0, "pairs_pixels": 0, "pairs_photo": len(pairs), "pairs_mirrored": 0}
     relate |= {"groups": len(pairs), "images_in_groups": 2 * len(pairs), "largest_group": 2, "groups_real_and_fake": 0}
     write_json(metrics / "relate.json", relate | {"groups_training_and_test": 0})

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from fakeface.core.records import PARTS, THRESHOLD_NAMES, Answer
+from fakeface.scoring.elsewhere import NOT_MEASURED
 from fakeface.scoring.results import (
     BASELINE_LABELS,
     SCORE_NAMES,
@@ -14,6 +15,8 @@ from fakeface.scoring.results import (
     BaselineScores,
     Comparison,
     Difference,
+    Elsewhere,
+    ElsewhereScores,
     Interval,
     LinkedPairScores,
     LocalizationScores,
@@ -44,6 +47,12 @@ ANSWERS: dict[Answer, AnswerScores] = {
 def web(accuracy: float | None = 0.71, auc: float | None = 0.74, drop: float | None = 0.06) -> WebScores:
     """Scores after the web, with intervals."""
     return WebScores(accuracy, auc, AccuracyAndAucIntervals((0.66, 0.76), (0.69, 0.79)), Difference(drop, (0.03, 0.09)))
+
+
+def elsewhere() -> Elsewhere:
+    """What is found on photos from elsewhere."""
+    found = ElsewhereScores(0.123, (0.08, 0.17), ANSWERS)
+    return Elsewhere("photos", 310, 17, 300, found, found, "Of photos from elsewhere an eighth is called fake.")
 
 
 def model(
@@ -129,5 +138,6 @@ def scores(ce: ModelScores | None = None, bce: ModelScores | None = None, **chan
         baselines=dict.fromkeys(BASELINE_LABELS, baseline()),
         comparison=Comparison(Difference(0.0, (0.0, 0.0)), Difference(0.0, (0.0, 0.0)), McNemar(0, 0, 1.0), "They are level."),
         shift=Shift({"train": 0.5, "valid": 0.5, "test": 0.5}, shift, shift, "Valid has the same mix."),
+        elsewhere=Elsewhere(None, 0, 0, 0, None, None, NOT_MEASURED),
     )
     return replace(made, **changes)

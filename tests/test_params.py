@@ -14,7 +14,7 @@ import pytest
 
 from fakeface.core.errors import ParamsError
 from fakeface.core.params import read_yaml
-from fakeface.params import ARCHITECTURES, SECTIONS, DataParams, SplitParams, TrainParams, load_params
+from fakeface.params import ARCHITECTURES, SECTIONS, DataParams, ElsewhereParams, SplitParams, TrainParams, load_params
 from fakeface.training.torchvision_ops import import_torchvision
 from tests.architecture import STAGES, Stage
 from tests.conftest import ROOT, Command, Outcome, write_params
@@ -51,6 +51,7 @@ def test_one_section_is_loaded_as_its_type(tmp_path: Path) -> None:
         ({"train": {"lr": "fast"}}, "train.lr: 'fast': should be a valid number"),
         ({"train": {"seed": 2**64}}, f"train.seed: {2**64}: should be less than {2**32}"),
         ({"relate": {"max_scale": float("inf")}}, "relate.max_scale: inf: should be a finite number"),
+        ({"elsewhere": {"root": 3}}, "elsewhere.root: 3: should be the name of a folder"),
         ({"split": {"fold": 5}}, "split.fold: 5: should be less than split.folds, 5"),
         ({"split": {"test_difficulty": "medium"}}, "split.test_difficulty: 'medium': should be 'easy', 'mid' or 'hard'"),
         ({"augment": {"crop_px": 145}}, "augment.crop_px: 145: should be at most pack.train_px, 144"),
@@ -90,7 +91,7 @@ def test_what_another_stage_would_refuse_is_refused(tmp_path: Path, changes: Map
 
 def params_of_root(folder: Path, value: str) -> Path:
     """The project's params.yaml with another data.root, written as `value`."""
-    text, count = re.subn(r"(?m)^  root: .*$", lambda _: f"  root: {value}", (ROOT / "params.yaml").read_text())
+    text, count = re.subn(r"(?m)^data:\n  root: .*$", lambda _: f"data:\n  root: {value}", (ROOT / "params.yaml").read_text())
     assert count == 1
     (folder / "params.yaml").write_text(text)
     return folder / "params.yaml"
@@ -101,6 +102,14 @@ def params_of_root(folder: Path, value: str) -> Path:
 )
 def test_the_photos_folder(tmp_path: Path, value: str, root: Path) -> None:
     assert load_params(params_of_root(tmp_path, value), "data", DataParams).root == root
+
+
+@pytest.mark.parametrize(
+    ("value", "root"), [(None, None), ("data/sample/test/real", Path("data/sample/test/real")), ("~/me", Path.home() / "me")]
+)
+def test_the_folder_of_photos_from_elsewhere_may_be_none(tmp_path: Path, value: str | None, root: Path | None) -> None:
+    write_params(tmp_path / "params.yaml", {"elsewhere": {"root": value}})
+    assert load_params(tmp_path / "params.yaml", "elsewhere", ElsewhereParams).root == root
 
 
 @pytest.mark.parametrize("value", ["2024", "2024-05-06", "1.5", "yes", "~", "", "''", "[a]", "{a: b}", '"a\\0b"'])

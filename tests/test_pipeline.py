@@ -20,6 +20,7 @@ from fakeface.core.files import read_json, read_rows
 from fakeface.core.records import PARTS, EpochRecord, EvidenceRecord, PredictionRecord
 from tests.architecture import STAGES
 from tests.checkout import PROJECT, Checkout, copy_of, new_checkout
+from tests.faces.drawn import drawn_face
 from tests.test_readme import COMMANDS, README
 
 METRICS = ("index", "relate", "split", "stats", "train_ce", "train_bce", "evaluate", "scores")
@@ -328,6 +329,27 @@ def test_photos_of_ones_own_never_draw_the_sample(copy: Checkout, tmp_path: Path
     assert read_json(copy.root / "metrics/index.json")["is_sample"]
     copy.set_params({"data": {"root": "data/sample"}})
     assert ran(copy.run("dvc", "repro").stdout) == []  # all of it is known
+
+
+def test_photos_from_elsewhere_are_judged_and_nothing_is_trained_again(copy: Checkout, tmp_path: Path) -> None:
+    """A folder outside of the repository, whose changes are noticed as those of `data.root` are."""
+    photos = tmp_path / "from elsewhere"
+    photos.mkdir()
+    for seed in range(4):
+        drawn_face(seed, 200).save(photos / f"{seed}.png")
+    copy.set_params({"elsewhere": {"root": str(photos)}})
+    output = copy.run("dvc", "repro").stdout
+    assert ran(output) == ["sample", "infer", "evaluate", "report"]
+    assert "from elsewhere: 4 faces in 4 photos, 0 files cannot be used" in output
+    found = read_json(copy.root / "metrics/scores.json")["elsewhere"]
+    assert (found["data"], found["photos"], found["faces"]) == ("photos", 4, 4)
+    assert found["sentence"] in (copy.root / "metrics/model-card.md").read_text()
+    headline = read_json(copy.root / "metrics/evaluate.json")
+    assert headline["elsewhere_false_positive_rate"] == found["ce"]["false_positive_rate"]
+    drawn_face(9, 200).save(photos / "9.png")
+    assert ran(copy.run("dvc", "repro", "evaluate").stdout) == ["infer", "evaluate"]
+    assert read_json(copy.root / "metrics/elsewhere.json")["photos"] == 5
+    assert ran(copy.run("dvc", "repro", "evaluate").stdout) == []
 
 
 def test_what_is_wrong_with_a_parameter_is_said_in_one_line(copy: Checkout) -> None:

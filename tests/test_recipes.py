@@ -72,6 +72,12 @@ def test_only_the_sample_is_the_sample() -> None:
     assert set(roots.values()) == {"data/photos"}
 
 
+def test_of_real_photos_the_samples_real_ones_are_those_from_elsewhere() -> None:
+    roots = {path.stem: read_yaml(path)["elsewhere"]["root"] for path in RECIPES}
+    assert roots.pop("sample") is None
+    assert set(roots.values()) == {"data/sample/test/real"}
+
+
 def test_the_notebooks_recipe_is_the_notebooks_to_the_digit() -> None:
     recipe = read_yaml(ROOT / "recipes/notebook.yaml")
     assert {section: {key: recipe[section][key] for key in values} for section, values in NOTEBOOK.items()} == NOTEBOOK

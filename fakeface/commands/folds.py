@@ -34,8 +34,8 @@ from fakeface.scoring.results import LinkedPairScores, ModelScores, Scores, read
 PARAMS, LOCK, SCORES = "params.yaml", "dvc.lock", "metrics/scores.json"
 DVC = (sys.executable, "-m", "dvc")
 FOLD, FOLDS = "split.fold", "split.folds"
-IRRELEVANT_SECTIONS = ("loss", "evaluate", "report")
-"""Sections that change none of the averaged scores: which loss is the headline, intervals, pages."""
+IRRELEVANT_SECTIONS = ("loss", "elsewhere", "evaluate", "report")
+"""Sections that change none of the averaged scores: which loss is the headline, what else is judged, intervals, pages."""
 AVERAGED_SIDES: tuple[Literal["valid", "test"], ...] = ("valid", "test")
 ERROR_MARK = re.compile(r"(?:error|fatal): ", re.IGNORECASE)
 IRRELEVANT_LINES = ("Having any troubles?", "hint: ")

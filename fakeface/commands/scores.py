@@ -26,6 +26,7 @@ def page(scores: Scores) -> str:
     sentences = [
         scores.comparison.sentence,
         scores.shift.sentence,
+        scores.elsewhere.sentence,
         f"Related pairs across train, valid and test: {scores.pairs_across_sides}.",
     ]
     return "\n".join(

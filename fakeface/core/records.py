@@ -162,6 +162,19 @@ class EvidenceRecord:
 
 
 @dataclass(frozen=True)
+class ElsewhereRecord:
+    """One face in a photo from elsewhere, and each model's calibrated p_fake of it; a photo without a face has a row of 0.
+
+    `face` counts a photo's faces from 1, the largest first. Models that look for no face judge the photo's centre, as 1.
+    """
+
+    path: str
+    face: int
+    ce_p_fake: float | None
+    bce_p_fake: float | None
+
+
+@dataclass(frozen=True)
 class PerturbedRecord:
     """One image after one change, JPEG compression say, and each model's calibrated p_fake of it.
 

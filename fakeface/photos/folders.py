@@ -1,8 +1,12 @@
-"""The photos in a folder and the folders below it, by the endings of their names."""
+"""The photos in a folder and the folders below it, by the endings of their names; and whether they are drawn ones."""
 
 import os
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+
+from fakeface.core.listing import FileRecord
+from fakeface.core.records import SAMPLE_MARKER
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 
@@ -31,6 +35,14 @@ def contents_of(folder: Path) -> FolderContents:
             else:
                 others += 1
     return FolderContents(sorted(photos), others, errors)
+
+
+def is_sample(root: Path, files: Iterable[FileRecord]) -> bool:
+    """Whether the photos are drawn ones, in whole or in part: a folder that they lie in, or one of theirs, says so."""
+    above = Path(os.path.realpath(root)).parents
+    return any(PurePosixPath(file.path).name == SAMPLE_MARKER for file in files) or any(
+        (folder / SAMPLE_MARKER).is_file() for folder in above
+    )
 
 
 def _is_hidden(name: str) -> bool:

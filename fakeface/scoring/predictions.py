@@ -15,6 +15,7 @@ from fakeface.core.records import (
     PARTS,
     THRESHOLD_NAMES,
     WEB,
+    ElsewhereRecord,
     EvidenceRecord,
     FaceRecord,
     ObjectiveName,
@@ -26,6 +27,7 @@ from fakeface.core.records import (
     ThresholdName,
 )
 from fakeface.detector import CARD_FILE, Answers, read_answers
+from fakeface.scoring.results import DataName
 from fakeface.scoring.scores import Labels, PartValues, Positions, Probabilities, Verdicts
 
 SCORED_SIDES: tuple[Side, ...] = ("train", "valid", "test")
@@ -63,6 +65,19 @@ class PartEvidence(NamedTuple):
 
     values: PartValues
     replaced: PartValues
+
+
+class ElsewherePredictions(NamedTuple):
+    """Both models' `p_fake` (N,) of the faces in photos from elsewhere, with the path of each face's photo.
+
+    `photos` of them could be judged, `without_face` of these have none.
+    """
+
+    data: DataName
+    photos: int
+    without_face: int
+    photo_of_face: list[str]
+    p_fake: dict[ObjectiveName, Probabilities]
 
 
 class Card(NamedTuple):
@@ -142,6 +157,17 @@ def load_evidence(
     }
 
 
+def load_elsewhere(path: Path, data: DataName) -> ElsewherePredictions | None:
+    """None where there are no rows, as no photos from elsewhere are named. Raises FakefaceError for a p_fake that is none."""
+    rows = sorted(read_rows(path, ElsewhereRecord), key=lambda row: (row.path, row.face))
+    faces = [row for row in rows if row.face]
+    if not faces:
+        return None
+    p_fake = {objective: _p_fake(path, f"{objective}_p_fake", faces) for objective in OBJECTIVE_NAMES}
+    photos, without_face = len({row.path for row in rows}), len(rows) - len(faces)
+    return ElsewherePredictions(data, photos, without_face, [row.path for row in faces], p_fake)
+
+
 def load_faces(path: Path, images: Mapping[Side, Sequence[SplitRecord]]) -> dict[str, FaceRecord]:
     """The largest face of each train, valid and test image, by path. Raises FakefaceError where an image has no row."""
     faces = {row.path: row for row in read_rows(path, FaceRecord)}
@@ -192,7 +218,9 @@ def _by_part(rows: Sequence[EvidenceRecord] | Sequence[SplitRecord]) -> PartValu
     return np.array([[getattr(row, part) for part in PARTS] for row in rows], dtype=np.float64).reshape(-1, len(PARTS))
 
 
-def _p_fake(path: Path, column: str, rows: Sequence[PredictionRecord] | Sequence[PerturbedRecord]) -> Probabilities:
+def _p_fake(
+    path: Path, column: str, rows: Sequence[PredictionRecord] | Sequence[PerturbedRecord] | Sequence[ElsewhereRecord]
+) -> Probabilities:
     values = np.array([getattr(row, column) for row in rows], dtype=np.float64)
     wrong = np.flatnonzero(~((values >= 0) & (values <= 1)))
     if len(wrong):

@@ -368,6 +368,41 @@ class Shift:
 
 
 @dataclass(frozen=True)
+class ElsewhereScores:
+    """One model on faces that are no composites: the share called fake by the threshold in use, and each answer's."""
+
+    false_positive_rate: Score
+    false_positive_rate_interval: Interval
+    answers: ByAnswer
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What the models make of photos that are no composites and not of the data: shares of `faces`, intervals over `photos`.
+
+    Where no such photos are named, `data` and both models are None.
+    """
+
+    data: DataName | None
+    photos: int
+    without_face: int
+    faces: int
+    ce: ElsewhereScores | None
+    bce: ElsewhereScores | None
+    sentence: str
+
+    @property
+    def models(self) -> dict[ObjectiveName, ElsewhereScores]:
+        found: dict[ObjectiveName, ElsewhereScores | None] = {"ce": self.ce, "bce": self.bce}
+        return {objective: scores for objective, scores in found.items() if scores}
+
+    def false_positive_rate(self, objective: ObjectiveName) -> Score:
+        """None where no photos from elsewhere are named."""
+        scores = self.models.get(objective)
+        return scores.false_positive_rate if scores else None
+
+
+@dataclass(frozen=True)
 class Scores:
     """All that `evaluate` writes to metrics/scores.json."""
 
@@ -382,6 +417,7 @@ class Scores:
     baselines: Annotated[dict[BaselineName, BaselineScores], AfterValidator(_complete(tuple(BASELINE_LABELS)))]
     comparison: Comparison
     shift: Shift
+    elsewhere: Elsewhere
 
     @property
     def models(self) -> dict[ObjectiveName, ModelScores]:

@@ -16,7 +16,7 @@ from fakeface.scoring.results import (
     SliceScores,
 )
 from tests.conftest import Command, Outcome
-from tests.scored import baseline, model, scores
+from tests.scored import baseline, elsewhere, model, scores
 
 
 def model_at(value: float) -> ModelScores:
@@ -118,12 +118,18 @@ roc_auc, jpeg_50                  0.650 (0.600 to 0.750)      0.600 (0.550 to 0.
 
 Cross-entropy is ahead by a little: on these 302 images the difference means nothing.
 Valid is another mix.
+On photos from elsewhere nothing is measured: elsewhere.root in params.yaml names no folder.
 Related pairs across train, valid and test: 0.
 """
 
 
 def test_models_and_baselines_then_details_then_what_it_means(command: Command, path: Path) -> None:
     assert command(command_scores, path) == Outcome(0, PAGE, "")
+
+
+def test_a_line_tells_what_a_stranger_meets_first(command: Command, path: Path) -> None:
+    written(path.parent, replace(SCORES, elsewhere=elsewhere()))
+    assert f"\n{elsewhere().sentence}\n" in command(command_scores, path).out
 
 
 def test_it_is_readable_in_100_columns(command: Command, path: Path) -> None:

@@ -20,6 +20,7 @@ from fakeface.core.parallel import SCHEDULER, TASK_ITEMS, on_all_machines
 from fakeface.params import SampleParams
 from stages import sample
 from tests.conftest import ROOT, write_params
+from tests.faces.drawn import drawn_face
 from tests.tiny_models import write_model
 
 TINY = SampleParams(seed=0, image_px=96, training_real=24, training_fake=24, test_real=6, test_fake=6)
@@ -157,7 +158,7 @@ import sys
 from stages import find_faces, index, infer, pack, relate, scan, split
 def run(stage, words):
     stage.main([*words.split(), "--params", "../params.yaml"])
-run(scan, "--listing listing.csv")
+run(scan, "--listing listing.csv --elsewhere elsewhere_listing.csv")
 run(index, "--listing listing.csv --images images.csv --rejected rejected.csv --metrics index.json")
 if "--index" in sys.argv:
     sys.exit()
@@ -165,8 +166,8 @@ run(relate, "--images images.csv --relations relations --metrics relate.json")
 run(split, "--images images.csv --relations relations --split split.csv --metrics split.json")
 run(find_faces, "--images images.csv --faces faces --metrics faces.json")
 run(pack, "--split split.csv --faces faces --packed packed")
-scored = "--predictions predictions.csv --perturbed perturbed.csv --evidence evidence.csv"
-run(infer, "--split split.csv --models ../models " + scored)
+scored = "--predictions predictions.csv --perturbed perturbed.csv --evidence evidence.csv --elsewhere elsewhere.csv"
+run(infer, "--split split.csv --elsewhere-listing elsewhere_listing.csv --models ../models --metrics elsewhere.json " + scored)
 """
 
 
@@ -178,7 +179,11 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for objective in ("ce", "bce"):
         write_model(folder / "models" / objective, objective, framing="face", gives_evidence=True)
     pack = {"train_px": 36, "eval_px": 32, "framing": "face", "laundered": 1}
-    write_params(folder / "params.yaml", {"data": {"root": "../photos"}, "pack": pack, "augment": {"crop_px": 32}})
+    (folder / "elsewhere").mkdir()
+    for seed in range(3):
+        drawn_face(seed, 100).save(folder / f"elsewhere/{seed}.png")
+    roots = {"data": {"root": "../photos"}, "elsewhere": {"root": "../elsewhere"}}
+    write_params(folder / "params.yaml", roots | {"pack": pack, "augment": {"crop_px": 32}})
     return folder
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from fakeface.core.files import read_json
-from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES
-from fakeface.reporting.pages import what_evidence_shows
+from fakeface.core.records import MODEL_LABELS, OBJECTIVE_NAMES, ElsewhereRecord
+from fakeface.reporting.pages import bounds, score, what_evidence_shows
+from fakeface.scoring.elsewhere import NOT_MEASURED
 from fakeface.scoring.results import read_scores
 from stages.report import card
 from tests.checkout import PROJECT
@@ -108,6 +109,19 @@ def test_where_the_score_comes_from_is_told_of_models_that_say_so(folder: Path, 
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert len(tables) == 9
     assert all(len({line.count("|") for line in table.splitlines()}) == 1 for table in tables)
+    assert not re.search(r"\n{3,}", text)
+
+
+def test_photos_from_elsewhere_have_a_sentence_and_a_table_where_there_are_any(folder: Path, tmp_path: Path) -> None:
+    assert f"\n{NOT_MEASURED}\n" in card(folder / "metrics", folder / "params.yaml")
+    faces = [ElsewhereRecord(f"{number}.jpg", 1, number / 20, 1 - number / 20) for number in range(20)]
+    results = write_results(tmp_path, images(), elsewhere=faces).root
+    text, found = card(results / "metrics", results / "params.yaml"), read_scores(results / "metrics/scores.json").elsewhere
+    assert found.sentence in text
+    for name, scored in found.models.items():
+        cells = [f"{score(answer.coverage)} ({bounds(answer.coverage_interval)})" for answer in scored.answers.values()]
+        assert f"| {MODEL_LABELS[name]} | {' | '.join(cells)} |" in text
+    assert len(re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)) == 9
     assert not re.search(r"\n{3,}", text)
 
 

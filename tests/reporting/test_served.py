@@ -3,29 +3,22 @@
 import base64
 import io
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import psutil
 import pytest
 from PIL import Image
 
+from bench.server import Server, served
 from fakeface.detector import load_detectors
 from fakeface.predictor import Photo, judge
 from fakeface.reporting.judgements import as_json
 from tests.checkout import PROJECT, environment
 from tests.faces.drawn import drawn_face
-from tests.test_tracking import answers, free_port
 from tests.tracking.candidates import images_of, write_candidate
 from tests.tracking.test_registry import reported
 
@@ -36,30 +29,15 @@ def png(image: Image.Image) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-class Server:
-    def __init__(self, uri: str, process: psutil.Process) -> None:
-        self.uri = uri
-        self.process = process
+def judged(server: Server, *photos: str) -> list[dict[str, Any]]:
+    status, text = server.post(records(*photos))
+    assert status == 200, text
+    found: list[dict[str, Any]] = json.loads(text)["predictions"]
+    return found
 
-    def post(self, body: Any, kind: str = "application/json") -> tuple[int, str]:
-        """Status and body of the answer."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.uri}/invocations", data, {"Content-Type": kind})  # noqa: S310 - our own
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-                return int(answer.status), answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
 
-    def judged(self, *photos: str) -> list[dict[str, Any]]:
-        status, text = self.post({"dataframe_records": [{"photo": photo} for photo in photos]})
-        assert status == 200, text
-        found: list[dict[str, Any]] = json.loads(text)["predictions"]
-        return found
-
-    def memory_mib(self) -> float:
-        processes = [self.process, *self.process.children(recursive=True)]
-        return float(sum(process.memory_info().rss for process in processes)) / 2**20
+def records(*photos: Any) -> dict[str, Any]:
+    return {"dataframe_records": [{"photo": photo} for photo in photos]}
 
 
 @pytest.fixture(scope="module")
@@ -75,29 +53,14 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     assert reported({"1": models}, checkout, "") == "done\n"
     store = f"sqlite:///{checkout}/mlflow.db"
     mlflow.MlflowClient(store).set_registered_model_alias("fakeface", "champion", "1")
-    port = free_port()
-    command = [
-        sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/fakeface@champion", "--env-manager", "local",
-        "--port", str(port),
-    ]  # fmt: skip
     env = environment(
         PYTHONPATH=str(PROJECT),
         MLFLOW_TRACKING_URI=store,
         MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false",
         MLFLOW_DISABLE_TELEMETRY="true",
     )
-    with (checkout / "serve.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=checkout, env=env, stdout=log, stderr=log, start_new_session=True)
-    try:
-        deadline = time.monotonic() + 120
-        while not answers(f"http://127.0.0.1:{port}/health"):
-            assert process.poll() is None, (checkout / "serve.log").read_text()
-            assert time.monotonic() < deadline, (checkout / "serve.log").read_text()
-            time.sleep(0.3)
-        yield Server(f"http://127.0.0.1:{port}", psutil.Process(process.pid))
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with served("models:/fakeface@champion", checkout, env) as server:
+        yield server
 
 
 def two_faces() -> Image.Image:
@@ -109,7 +72,7 @@ def two_faces() -> Image.Image:
 
 def test_each_face_of_each_photo_is_judged_as_the_command_does(server: Server, models: Path) -> None:
     detectors = load_detectors(models / "models", threads=1)
-    found = server.judged(png(two_faces()), png(drawn_face(2, 200)), png(Image.new("RGB", (80, 80))))
+    found = judged(server, png(two_faces()), png(drawn_face(2, 200)), png(Image.new("RGB", (80, 80))))
     assert [len(photo["faces"]) for photo in found] == [2, 1, 0]
     for photo, image in zip(found, (two_faces(), drawn_face(2, 200)), strict=False):
         for face, expected in zip(photo["faces"], judge(Photo(image), detectors), strict=True):
@@ -118,10 +81,6 @@ def test_each_face_of_each_photo_is_judged_as_the_command_does(server: Server, m
             assert face["answer"] == wanted["answer"]
             for name in ("ce", "bce"):
                 assert face[name]["p_fake"] == pytest.approx(wanted[name]["p_fake"], abs=1e-5)
-
-
-def records(*photos: Any) -> dict[str, Any]:
-    return {"dataframe_records": [{"photo": photo} for photo in photos]}
 
 
 @pytest.mark.parametrize(
@@ -150,9 +109,9 @@ def test_another_content_type_is_refused(server: Server) -> None:
 
 def test_eight_clients_at_once_lose_no_answer_and_memory_stays(server: Server) -> None:
     photos = [png(drawn_face(seed, 120)) for seed in range(8)]
-    alone = [server.judged(photo) for photo in photos]
+    alone = [judged(server, photo) for photo in photos]
     with ThreadPoolExecutor(8) as clients:
-        assert list(clients.map(server.judged, photos)) == alone
+        assert list(clients.map(partial(judged, server), photos)) == alone
         before = server.memory_mib()
-        assert list(clients.map(server.judged, photos * 8)) == alone * 8
+        assert list(clients.map(partial(judged, server), photos * 8)) == alone * 8
     assert server.memory_mib() - before < 60

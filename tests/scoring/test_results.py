@@ -17,6 +17,7 @@ from fakeface.scoring.results import (
     THRESHOLD_LABELS,
     AnswerScores,
     BaselineScores,
+    ElsewhereScores,
     LinkedPairScores,
     PerturbedScores,
     SideScores,
@@ -26,12 +27,12 @@ from fakeface.scoring.results import (
     read_scores,
 )
 from tests.checkout import PROJECT
-from tests.scored import model, scores
+from tests.scored import elsewhere, model, scores
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     undefined = model(None, None, None, None)
-    for written in (scores(), scores(undefined, threshold="few_false_alarms", data="photos")):
+    for written in (scores(), scores(undefined, threshold="few_false_alarms", data="photos", elsewhere=elsewhere())):
         write_json(tmp_path / "scores.json", asdict(written))
         assert read_scores(tmp_path / "scores.json") == written
 
@@ -44,11 +45,22 @@ def test_the_committed_scores_are_written_back_byte_for_byte(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "kind",
-    [SideScores, ThresholdScores, SliceScores, PerturbedScores, BaselineScores, WebScores, AnswerScores, LinkedPairScores],
+    [
+        SideScores,
+        ThresholdScores,
+        SliceScores,
+        PerturbedScores,
+        BaselineScores,
+        WebScores,
+        AnswerScores,
+        LinkedPairScores,
+        ElsewhereScores,
+    ],
 )
 def test_a_score_has_the_name_of_its_formula(kind: type[Any]) -> None:
     others = {"images", "fakes", "threshold", "valid_accuracy", "roc_auc_interval", "intervals"}
     others |= {"drop", "pairs", "groups", "interval", "coverage_interval", "error_interval"}
+    others |= {"false_positive_rate_interval", "answers"}
     names = set(kind.__dataclass_fields__) - others
     assert names
     assert all(callable(getattr(formulas, name)) for name in names)
@@ -70,6 +82,13 @@ def test_every_baseline_and_threshold_has_a_label() -> None:
 def test_an_estimate_is_the_test_sides_score_with_its_interval() -> None:
     assert model(0.75, 0.8).estimate("roc_auc") == (0.8, (0.75, 0.85))
     assert scores().baselines["file_size"].estimate("accuracy") == (0.5, (0.45, 0.55))
+
+
+def test_from_elsewhere_each_model_has_its_share_or_there_is_none() -> None:
+    assert elsewhere().false_positive_rate("bce") == 0.123
+    assert elsewhere().models.keys() == {"ce", "bce"}
+    nowhere = scores().elsewhere
+    assert (nowhere.false_positive_rate("ce"), nowhere.models) == (None, {})
 
 
 def test_the_headline_has_each_number_beside_the_one_after_the_web() -> None:
@@ -111,6 +130,7 @@ REWRITE = "`dvc repro evaluate` writes it anew"
         (["ce", "test", "ece"], None, "ce.test.ece: missing"),
         (["bce", "intervals", "roc_auc"], None, "bce.intervals.roc_auc: missing"),
         (["ce", "web", "drop"], None, "ce.web.drop: missing"),
+        (["elsewhere"], None, "elsewhere: missing"),
         (["bce", "valid_linked_pairs"], None, "bce.valid_linked_pairs: missing"),
         (["baselines", "face_box"], None, "baselines: face_box: missing"),
         (["ce", "thresholds", "half"], None, "ce.thresholds: half: missing"),

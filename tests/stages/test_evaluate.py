@@ -12,6 +12,7 @@ from fakeface.core.records import (
     OBJECTIVE_NAMES,
     PARTS,
     THRESHOLD_NAMES,
+    ElsewhereRecord,
     EvidenceRecord,
     FaceRecord,
     PairRecord,
@@ -46,6 +47,7 @@ class Workplace:
         write_params(self.folder / "params.yaml", PARAMS | params)
         files = {"split": "split.csv", "split-counts": "split.json", "index-counts": "index.json", "models": "models"}
         files |= {"predictions": "predictions.csv", "perturbed": "perturbed.csv", "evidence": "evidence.csv"}
+        files |= {"elsewhere": "elsewhere.csv", "elsewhere-counts": "elsewhere.json"}
         files |= {"faces": "faces.csv", "relations": ".", "metrics": "metrics", "params": "params.yaml"}
         return self.command(evaluate, *(word for name, file in files.items() for word in (f"--{name}", self.folder / file)))
 
@@ -103,6 +105,8 @@ def workplace(tmp_path: Path, command: Command) -> Workplace:
         write_json(tmp_path / "models" / objective / "model.json", card)
     write_json(tmp_path / "split.json", {"related": {"pairs": 9, "pairs_across_sides": 4}})
     write_json(tmp_path / "index.json", {"is_sample": True})
+    write_rows(tmp_path / "elsewhere.csv", ElsewhereRecord, [])
+    write_json(tmp_path / "elsewhere.json", {"is_sample": False})
     return Workplace(tmp_path, command)
 
 
@@ -119,6 +123,7 @@ def test_the_headline_is_the_candidates(workplace: Workplace) -> None:
         "pairwise_accuracy": found["bce"]["linked_pairs"]["pairwise_accuracy"],
         **{f"{answer}_{key}": test[answer][key] for answer in ("real", "fake") for key in ("coverage", "error")},
         **{f"web_{answer}_{key}": web[answer][key] for answer in ("real", "fake") for key in ("coverage", "error")},
+        "elsewhere_false_positive_rate": None,
         "same_table_roc_auc": found["bce"]["slices"]["jpeg_table"]["same"]["roc_auc"],
         "valid_pairwise_accuracy": found["bce"]["valid_linked_pairs"]["pairwise_accuracy"],
         "train_valid_gap": found["bce"]["train_valid_gap"],
@@ -133,6 +138,53 @@ def test_each_score_stands_beside_the_one_after_the_web(workplace: Workplace) ->
     workplace.scores()
     keys = list(read_json(workplace.folder / "metrics/evaluate.json"))
     assert keys[3:8] == ["accuracy", "web_accuracy", "roc_auc", "web_roc_auc", "web_drop"]
+
+
+FACES = [
+    ElsewhereRecord("a.jpg", 1, 0.9, 0.1),
+    ElsewhereRecord("a.jpg", 2, 0.8, 0.2),
+    ElsewhereRecord("b.jpg", 1, 0.55, 0.65),
+    ElsewhereRecord("c.jpg", 0, None, None),
+    ElsewhereRecord("d.jpg", 1, 0.1, 0.1),
+]
+
+
+def test_from_elsewhere_it_is_the_share_of_faces_called_fake(workplace: Workplace) -> None:
+    write_rows(workplace.folder / "elsewhere.csv", ElsewhereRecord, FACES)
+    found = workplace.scores(loss="bce")["elsewhere"]
+    assert {name: found[name] for name in ("data", "photos", "without_face", "faces")} == {
+        "data": "photos",
+        "photos": 4,
+        "without_face": 1,
+        "faces": 4,
+    }
+    assert [found[name]["false_positive_rate"] for name in OBJECTIVE_NAMES] == [3 / 4, 1 / 4]
+    assert {answer: scored["coverage"] for answer, scored in found["ce"]["answers"].items()} == {
+        "real": 1 / 4,
+        "inconclusive": 1 / 4,
+        "fake": 2 / 4,
+    }
+    assert read_json(workplace.folder / "metrics/evaluate.json")["elsewhere_false_positive_rate"] == 1 / 4
+    assert found["sentence"] == (
+        "Of 4 faces in 4 photos from elsewhere, none of them a composite, cross-entropy calls 75.0 % fake "
+        "(95 % interval 0.0 to 100.0 %) and BCE calls 25.0 % fake (95 % interval 0.0 to 66.7 %)."
+    )
+    found = workplace.scores(threshold="few_false_alarms")["elsewhere"]
+    assert [found[name]["false_positive_rate"] for name in OBJECTIVE_NAMES] == [2 / 4, 0]
+
+
+def test_without_photos_from_elsewhere_it_says_so(workplace: Workplace) -> None:
+    found = workplace.scores()["elsewhere"]
+    assert (found["data"], found["faces"], found["ce"], found["bce"]) == (None, 0, None, None)
+    assert found["sentence"] == "On photos from elsewhere nothing is measured: elsewhere.root in params.yaml names no folder."
+
+
+def test_drawn_faces_from_elsewhere_are_called_drawn(workplace: Workplace) -> None:
+    write_rows(workplace.folder / "elsewhere.csv", ElsewhereRecord, FACES)
+    write_json(workplace.folder / "elsewhere.json", {"is_sample": True})
+    found = workplace.scores()["elsewhere"]
+    assert found["data"] == "sample"
+    assert "4 faces in 4 pictures from elsewhere, drawn by the project" in found["sentence"]
 
 
 def rows_of(path: Path, **wanted: str) -> list[dict[str, str]]:
@@ -397,6 +449,7 @@ def empty(path: Path) -> None:
         (empty, "models/bce/model.json", "no temperature, thresholds and answers: train again"),
         (empty, "split.json", "related.pairs_across_sides: missing: run `dvc repro`"),
         (empty, "index.json", "is_sample: missing: run `dvc repro`"),
+        (empty, "elsewhere.json", "is_sample: missing: run `dvc repro`"),
         (Path.unlink, "perturbed.csv", "No such file or directory"),
     ],
 )

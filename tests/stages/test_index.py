@@ -44,7 +44,7 @@ def run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> In
         params = tmp_path / "params.yaml"
         write_params(params, {"data": {"root": str(root)}, "index": {"max_rejected": max_rejected}})
         out, listing = tmp_path / "out", tmp_path / "listing.csv"
-        scanned = command(scan, "--listing", listing, "--params", params)
+        scanned = command(scan, "--listing", listing, "--elsewhere", tmp_path / "elsewhere.csv", "--params", params)
         if scanned.status:
             return scanned
         paths = (

@@ -1,3 +1,4 @@
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -10,12 +11,16 @@ import numpy.typing as npt
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 
 from fakeface.commands import predict
 from fakeface.core.files import read_json, read_rows, sha256_of, write_json, write_rows
+from fakeface.core.listing import FileRecord
 from fakeface.core.records import (
     OBJECTIVE_NAMES,
     PARTS,
+    SAMPLE_MARKER,
+    ElsewhereRecord,
     EvidenceRecord,
     PerturbedRecord,
     PredictionRecord,
@@ -80,8 +85,10 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(command: Command, root: Path, models: Path, tmp_path: Path) -> Callable[[], Outcome]:
-    paths = {name: tmp_path / f"{name}.csv" for name in ("split", "predictions", "perturbed", "evidence")}
-    paths |= {"models": models, "params": tmp_path / "params.yaml"}
+    tables = ("split", "elsewhere-listing", "predictions", "perturbed", "evidence", "elsewhere")
+    paths = {name: tmp_path / f"{name}.csv" for name in tables}
+    write_rows(paths["elsewhere-listing"], FileRecord, [])
+    paths |= {"models": models, "metrics": tmp_path / "elsewhere.json", "params": tmp_path / "params.yaml"}
     return lambda: command(infer, *(word for name, path in paths.items() for word in (f"--{name}", path)))
 
 
@@ -199,7 +206,7 @@ def test_an_image_is_judged_alike_whatever_its_neighbours(run: Callable[[], Outc
 
 def test_the_same_again_is_the_same_bytes(run: Callable[[], Outcome], tmp_path: Path) -> None:
     run()
-    names = ("predictions.csv", "perturbed.csv", "evidence.csv")
+    names = ("predictions.csv", "perturbed.csv", "evidence.csv", "elsewhere.csv", "elsewhere.json")
     before = [(tmp_path / name).read_bytes() for name in names]
     run()
     assert [(tmp_path / name).read_bytes() for name in names] == before
@@ -227,6 +234,89 @@ def test_evidence_is_that_of_valid_and_test_images_by_the_models_that_give_it(
     assert told is not None
     assert parts.pop("z.jpg") == list(told.values())
     assert all(values == [None] * len(PARTS) for values in parts.values())
+
+
+def name_elsewhere(tmp_path: Path, **files: bytes) -> Path:
+    """A folder of photos from elsewhere with these files, listed, and named beside the other photos."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    rows = []
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+        rows.append(FileRecord(name, len(data), sha256_of(folder / name), ""))
+    rows.append(FileRecord("pipe.jpg", None, "", "not a regular file"))
+    write_rows(tmp_path / "elsewhere-listing.csv", FileRecord, rows)
+    write_params(tmp_path / "params.yaml", {"data": {"root": str(tmp_path / "photos")}, "elsewhere": {"root": str(folder)}})
+    return folder
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def two_faces() -> Image.Image:
+    picture = Image.new("RGB", (700, 400), "gray")
+    picture.paste(drawn_face(1, 160), (30, 100))
+    picture.paste(drawn_face(0, 320), (330, 40))
+    return picture
+
+
+def test_without_photos_from_elsewhere_there_are_no_rows(run: Callable[[], Outcome], tmp_path: Path) -> None:
+    run()
+    assert read_rows(tmp_path / "elsewhere.csv", ElsewhereRecord) == []
+    counts = {"photos": 0, "without_face": 0, "faces": 0, "rejected": 0, "is_sample": False}
+    assert read_json(tmp_path / "elsewhere.json") == counts
+
+
+def test_each_face_from_elsewhere_is_judged_as_predict_does(
+    run: Callable[[], Outcome], command: Command, root: Path, models: Path, tmp_path: Path
+) -> None:
+    for objective in OBJECTIVE_NAMES:
+        shutil.rmtree(models / objective)
+        write_model(models / objective, objective, framing="face", sees_regions=True)
+    photos = {"couple.png": png(two_faces()), "nobody.png": png(photo(3)), "one.png": png(drawn_face(2, 200))}
+    folder = name_elsewhere(tmp_path, **photos, **{"notes.txt": b"no photo"})
+    told = "from elsewhere: 3 faces in 3 photos, 2 files cannot be used\n"
+    told += "  notes.txt: not a JPEG, PNG, WEBP, BMP or TIFF image\n  pipe.jpg: not a regular file\n"
+    assert run() == Outcome(0, told, "")
+    rows = read_rows(tmp_path / "elsewhere.csv", ElsewhereRecord)
+    assert [(row.path, row.face) for row in rows] == [("couple.png", 1), ("couple.png", 2), ("nobody.png", 0), ("one.png", 1)]
+    assert (rows[2].ce_p_fake, rows[2].bce_p_fake) == (None, None)
+    outcome = command(predict, "--json", "--models", models, *(folder / name for name in photos))
+    verdicts = [verdict for line in outcome.out.splitlines() if "ce" in (verdict := json.loads(line))]
+    for objective in OBJECTIVE_NAMES:
+        expected = [verdict[objective]["p_fake"] for verdict in verdicts]
+        assert [getattr(row, f"{objective}_p_fake") for row in rows if row.face] == expected
+    counts = {"photos": 3, "without_face": 1, "faces": 3, "rejected": 2}
+    assert read_json(tmp_path / "elsewhere.json") == counts | {"is_sample": False}
+    (tmp_path / SAMPLE_MARKER).touch()
+    run()
+    assert read_json(tmp_path / "elsewhere.json") == counts | {"is_sample": True}
+
+
+def test_models_that_look_for_no_face_judge_the_centre_from_elsewhere(run: Callable[[], Outcome], tmp_path: Path) -> None:
+    name_elsewhere(tmp_path, **{"nobody.png": png(photo(3))})
+    run()
+    (row,) = read_rows(tmp_path / "elsewhere.csv", ElsewhereRecord)
+    assert (row.path, row.face) == ("nobody.png", 1)
+    assert row.ce_p_fake is not None
+
+
+def test_a_folder_without_a_face_is_one_line(run: Callable[[], Outcome], models: Path, tmp_path: Path) -> None:
+    shutil.rmtree(models / "ce")
+    write_model(models / "ce", "ce", framing="face")
+    folder = name_elsewhere(tmp_path, **{"nobody.png": png(photo(3))})
+    told = "0 faces in 1 photos, 1 files cannot be used; pipe.jpg: not a regular file"
+    assert run() == Outcome(1, "", f"error: {folder}: elsewhere.root should name photos of faces: {told}\n")
+    assert not (tmp_path / "predictions.csv").exists()
+
+
+def test_a_photo_from_elsewhere_that_changed_since_is_named(run: Callable[[], Outcome], tmp_path: Path) -> None:
+    path = name_elsewhere(tmp_path, **{"one.png": png(photo(3))}) / "one.png"
+    path.write_bytes(png(photo(4)))
+    assert run() == Outcome(1, "", f"error: {path}: changed since it was indexed: `dvc repro` indexes it again\n")
 
 
 def test_each_model_has_a_size_of_its_own(run: Callable[[], Outcome], root: Path, models: Path, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import yaml
 from PIL import Image
 
 from fakeface.core.files import read_json, read_rows, write_json
-from fakeface.core.records import FAKE, OBJECTIVE_NAMES, REAL, PairRecord, PredictionRecord, SplitRecord
+from fakeface.core.records import FAKE, OBJECTIVE_NAMES, REAL, ElsewhereRecord, PairRecord, PredictionRecord, SplitRecord
 from fakeface.reporting.pages import bounds, score
+from fakeface.scoring.elsewhere import NOT_MEASURED
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES, read_scores
 from fakeface.tracking import runs
 from stages import report
@@ -164,6 +165,23 @@ def test_the_page_has_every_score(sample: Results) -> None:
         assert f"{score(baseline.accuracy)} {bounds(baseline.intervals.accuracy)}" in text
     assert scores.comparison.sentence in text
     assert scores.shift.sentence in text
+
+
+def test_the_page_tells_what_a_stranger_meets_first(sample: Results, reported: Reporter) -> None:
+    assert NOT_MEASURED in Page(sample.page).text
+    faces = [ElsewhereRecord(f"{number}.jpg", 1, number / 20, 1 - number / 20) for number in range(20)]
+    results = reported("elsewhere", elsewhere=[*faces, ElsewhereRecord("nobody.jpg", 0, None, None)])
+    text, found = Page(results.page).text, read_scores(results.root / "metrics/scores.json").elsewhere
+    assert found.sentence in text
+    assert "In 1 of the photos no face is found." in text
+    for scored in found.models.values():
+        shares = [(scored.false_positive_rate, scored.false_positive_rate_interval)]
+        shares += [(answer.coverage, answer.coverage_interval) for answer in scored.answers.values()]
+        assert all(f"{share:.1%} {bounds(interval)}".replace("%", " %") in text for share, interval in shares)
+    logged = [metrics for _, _, metrics, *_ in reported.published[-2:]]
+    rates = [scored.false_positive_rate for scored in found.models.values()]
+    assert [metrics["elsewhere_false_positive_rate"] for metrics in logged] == rates
+    assert "elsewhere_false_positive_rate" not in reported.published[0][2]
 
 
 def test_the_page_has_its_provenance(sample: Results) -> None:

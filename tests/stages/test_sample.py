@@ -191,6 +191,13 @@ def test_it_is_drawn_where_it_is_used_alone_and_says_what_it_is(tmp_path: Path) 
     assert list((tmp_path / "photos").iterdir()) == []
 
 
+def test_it_is_drawn_too_where_its_photos_are_those_from_elsewhere(tmp_path: Path) -> None:
+    values = {"data": {"root": str(tmp_path / "photos")}, "elsewhere": {"root": str(tmp_path / "sample/test/real")}}
+    write_params(tmp_path / "params.yaml", values | {"sample": vars(SMALL)})
+    assert command("--sample", tmp_path / "sample", "--params", tmp_path / "params.yaml").returncode == 0
+    assert len(list((tmp_path / "sample/test/real").iterdir())) == SMALL.test_real
+
+
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "holiday.jpg").write_bytes(b"precious")

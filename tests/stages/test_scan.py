@@ -18,7 +18,7 @@ from fakeface.core.listing import FileRecord
 from stages import scan
 from tests.conftest import ROOT, Command, Outcome, without_privileges, write_params
 
-Scan = Callable[[Path], Outcome]
+Scan = Callable[..., Outcome]
 Listing = Callable[[], dict[str, FileRecord]]
 
 
@@ -32,13 +32,19 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
+def arguments(folder: Path) -> list[object]:
+    names = {"--listing": "listing.csv", "--elsewhere": "elsewhere.csv", "--params": "params.yaml"}
+    return [word for option, name in names.items() for word in (option, folder / name)]
+
+
 @pytest.fixture
 def run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scan:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "checkout"))
 
-    def run(root: Path) -> Outcome:
-        write_params(tmp_path / "params.yaml", {"data": {"root": str(root)}})
-        return command(scan, "--listing", tmp_path / "listing.csv", "--params", tmp_path / "params.yaml")
+    def run(root: Path, elsewhere: Path | None = None) -> Outcome:
+        roots = {"data": {"root": str(root)}, "elsewhere": {"root": elsewhere and str(elsewhere)}}
+        write_params(tmp_path / "params.yaml", roots)
+        return command(scan, *arguments(tmp_path))
 
     return run
 
@@ -239,7 +245,7 @@ def test_a_run_without_a_change_imports_next_to_nothing(
     code = f"""
 import sys
 from stages import scan
-scan.main(["--listing", "{tmp_path}/listing.csv", "--params", "{tmp_path}/params.yaml"])
+scan.main({[str(word) for word in arguments(tmp_path)]})
 print(sorted({heavy} & sys.modules.keys()))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -253,9 +259,55 @@ def test_a_missing_folder_is_one_line(run: Scan, tmp_path: Path) -> None:
     assert not (tmp_path / "listing.csv").exists()
 
 
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """Two files of which `photos` has none."""
+    (tmp_path / "others/holiday").mkdir(parents=True)
+    for name in ("holiday/beach.jpg", "portrait.png"):
+        (tmp_path / "others" / name).write_text(f"another {name}")
+    return tmp_path / "others"
+
+
+def test_photos_from_elsewhere_are_listed_apart(photos: Path, run: Scan, elsewhere: Path, tmp_path: Path) -> None:
+    run(photos)
+    before = (tmp_path / "listing.csv").read_bytes()
+    assert read_rows(tmp_path / "elsewhere.csv", FileRecord) == []
+    for _ in range(2):  # the second time the roots come out of the memory of params.yaml
+        assert run(photos, elsewhere) == Outcome(0, "", "")
+        assert (tmp_path / "listing.csv").read_bytes() == before
+        data = b"another holiday/beach.jpg"
+        beach, portrait = read_rows(tmp_path / "elsewhere.csv", FileRecord)
+        assert beach == FileRecord("holiday/beach.jpg", len(data), sha256(data).hexdigest(), "")
+        assert portrait.path == "portrait.png"
+    (elsewhere / "portrait.png").write_text("edited")
+    assert run(photos, elsewhere) == Outcome(0, "", "")
+    assert read_rows(tmp_path / "elsewhere.csv", FileRecord)[1].sha256 == sha256(b"edited").hexdigest()
+
+
+def test_a_folder_that_is_not_from_elsewhere_is_one_line(photos: Path, run: Scan, elsewhere: Path, tmp_path: Path) -> None:
+    """Before anything is trained."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    expected = "elsewhere.root should name a folder of photos, or be null"
+    assert run(photos, empty) == Outcome(1, "", f"error: {empty}: no file in this folder: {expected}\n")
+    absent = tmp_path / "absent"
+    assert run(photos, absent) == Outcome(1, "", f"error: {absent}: no such folder: {expected}\n")
+
+    shutil.copy(photos / "real/id0/1.jpg", elsewhere / "known.jpg")
+    expected = "the same bytes as real/id0/1.jpg in data.root: elsewhere.root should name other photos"
+    assert run(photos, elsewhere) == Outcome(1, "", f"error: {elsewhere}: known.jpg: {expected}\n")
+
+    (elsewhere / "known.jpg").unlink()
+    (elsewhere / "training/Fake").mkdir(parents=True)
+    (elsewhere / "training/Fake/1.jpg").touch()
+    expected = "in a folder of fakes: elsewhere.root should name photos none of which is a composite"
+    assert run(photos, elsewhere) == Outcome(1, "", f"error: {elsewhere}: training/Fake/1.jpg: {expected}\n")
+    assert not (tmp_path / "listing.csv").exists()
+
+
 def test_missing_parameters_are_one_line(command: Command, tmp_path: Path) -> None:
-    outcome = command(scan, "--listing", tmp_path / "listing.csv", "--params", tmp_path / "absent.yaml")
-    assert outcome == Outcome(2, "", f"error: {tmp_path / 'absent.yaml'}: no such file\n")
+    outcome = command(scan, *arguments(tmp_path))
+    assert outcome == Outcome(2, "", f"error: {tmp_path / 'params.yaml'}: no such file\n")
 
 
 def test_the_users_own_folder_is_where_it_is_now(
@@ -281,7 +333,6 @@ def test_a_damaged_memory_of_the_parameters_is_none(photos: Path, run: Scan, dam
 
 def test_a_mistake_in_any_section_ends_the_first_stage_that_runs(photos: Path, command: Command, tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
-    arguments = ("--listing", tmp_path / "listing.csv", "--params", params)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_ROOT", str(tmp_path / "checkout"))
         for changes, complaint in (
@@ -290,8 +341,8 @@ def test_a_mistake_in_any_section_ends_the_first_stage_that_runs(photos: Path, c
             ({"train": {"learning_rate": 1}}, "train.learning_rate: unknown parameter"),
         ):
             write_params(params, {"data": {"root": str(photos)}} | changes)
-            outcome = command(scan, *arguments)
+            outcome = command(scan, *arguments(tmp_path))
             assert outcome.status == 2
             assert outcome.err.startswith(f"error: {params}: {complaint}")
         write_params(params, {"data": {"root": str(photos)}})
-        assert command(scan, *arguments) == Outcome(0, "", "")
+        assert command(scan, *arguments(tmp_path)) == Outcome(0, "", "")
