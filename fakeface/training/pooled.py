@@ -42,7 +42,7 @@ class PooledTensors(NamedTuple):
 
 @torch.no_grad()
 def look_once(network: RegionNetwork, side: SideTensors, recipe: Recipe, device: Device, *, train: bool) -> PooledTensors:
-    """In float32, as an exported network; of train images copies and flipped ones too. Not of several processes: each looks."""
+    """In float32, as it is exported; of train images copies and flipped ones too. Of several processes each looks at all."""
     network.eval()
     count, versions = len(side.labels), 1 + side.copies if train else 1
     pooled = torch.empty((count, versions, 1 + train, network.features.width), device=device.torch_device)
