@@ -53,10 +53,10 @@ class SideTensors(NamedTuple):
             parts.append(to_network_format(normalize(planes, recipe), recipe, device))
         return torch.cat(parts)
 
-    def plain(self, rows: slice, recipe: Recipe, device: Device) -> Tensor:
+    def plain(self, rows: slice, recipe: Recipe, device: Device, version: int = 0) -> Tensor:
         """Network inputs (n, 4, P, P) as evaluation takes them."""
         index = torch.arange(rows.start, rows.stop, device=self.images.device)
-        images = self.rows(index, torch.zeros_like(index)).to(device.torch_device)
+        images = self.rows(index, torch.full_like(index, version)).to(device.torch_device)
         parts = [normalize(to_planes(images[part]), recipe) for part in chunks(len(images), device)]
         return torch.cat([to_network_format(part, recipe, device) for part in parts])
 
@@ -175,10 +175,9 @@ def valid_batches(valid: SideInputs, recipe: Recipe, device: Device) -> Iterator
         yield Batch(inputs, cooccurrences, valid.labels[rows], valid.parts[rows], len(inputs))
 
 
-def eval_rows(count: int) -> Iterator[slice]:
+def eval_rows(count: int, batch_size: int = EVAL_BATCH_SIZE) -> list[slice]:
     """Of so many images those of each batch, in order."""
-    for first in range(0, count, EVAL_BATCH_SIZE):
-        yield slice(first, min(first + EVAL_BATCH_SIZE, count))
+    return [slice(first, min(first + batch_size, count)) for first in range(0, count, batch_size)]
 
 
 def normalize(planes: Tensor, recipe: Recipe) -> Tensor:
@@ -194,14 +193,9 @@ def to_planes(images: Tensor) -> Tensor:
     return torch.cat([planes[:, :COLOURS] / 255, planes[:, COLOURS:]], dim=1)
 
 
-def network_planes(planes: Tensor, recipe: Recipe) -> Tensor:
-    """Of planes (N, 4, H, W) those that the network takes: all, or the three colours."""
-    return planes if recipe.model.pooling == "regions" else planes[:, :COLOURS]
-
-
 def to_network_format(inputs: Tensor, recipe: Recipe, device: Device) -> Tensor:
     """The planes that the network takes, in the precision of the forward pass and the memory layout of the network."""
-    inputs = network_planes(inputs, recipe)
+    inputs = inputs if recipe.model.pooling == "regions" else inputs[:, :COLOURS]
     bf16 = device.bf16 and recipe.model.pooling == "image"  # the backbone casts its own
     return inputs.to(torch.bfloat16 if bf16 else torch.float32, memory_format=recipe.memory_format)
 

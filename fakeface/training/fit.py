@@ -14,13 +14,7 @@ from tqdm import tqdm
 
 from fakeface.core.errors import FakefaceError, ParamsError
 from fakeface.core.records import EpochRecord
-from fakeface.training.batches import (
-    SideInputs,
-    batch_sizes,
-    to_tensors,
-    train_batches,
-    valid_batches,
-)
+from fakeface.training.batches import SideInputs, batch_sizes, to_tensors, train_batches, valid_batches
 from fakeface.training.branches import Branches, branches_to_train, forward, logits_of, training_loss
 from fakeface.training.calibration import HALF
 from fakeface.training.checkpoint import Checkpoints

@@ -1,19 +1,19 @@
 """What a frozen backbone makes of the images, looked at once for all epochs: each photo and copy, as it is and flipped."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from fakeface.training.augmentation import swap_eyes
-from fakeface.training.batches import SideTensors, normalize, to_planes
+from fakeface.training.augmentation import COLOURS, swap_eyes
+from fakeface.training.batches import SideTensors, eval_rows
 from fakeface.training.devices import Device
 from fakeface.training.recipe import Recipe
 from fakeface.training.region_network import RegionNetwork
 
 LOOK_BATCH_SIZE = 16
-REGIONS_PLANE = 3
 
 
 class PooledTensors(NamedTuple):
@@ -46,20 +46,18 @@ def look_once(network: RegionNetwork, side: SideTensors, recipe: Recipe, device:
     network.eval()
     count, versions = len(side.labels), 1 + side.copies if train else 1
     pooled = torch.empty((count, versions, 1 + train, network.features.width), device=device.torch_device)
-    starts, name = range(0, count, LOOK_BATCH_SIZE), f"looking at {'train' if train else 'valid'}"
-    for first in tqdm(starts, name, unit="batch", leave=False, disable=None if device.ranks.is_first else True):
-        rows = torch.arange(first, min(first + LOOK_BATCH_SIZE, count), device=side.images.device)
+    batches, name = eval_rows(count, LOOK_BATCH_SIZE), f"looking at {'train' if train else 'valid'}"
+    for rows in tqdm(batches, name, unit="batch", leave=False, disable=None if device.ranks.is_first else True):
         for version in range(versions):
-            images = side.rows(rows, torch.full_like(rows, version)).to(device.torch_device)
-            planes = normalize(to_planes(images), recipe)
-            pooled[first : first + len(rows), version, 0] = network.pool(planes)
+            planes = side.plain(rows, recipe, replace(device, bf16=False), version)
+            pooled[rows, version, 0] = network.pool(planes)
             if train:
-                pooled[first : first + len(rows), version, 1] = network.pool(_flipped(planes))
+                pooled[rows, version, 1] = network.pool(_flipped(planes))
     return PooledTensors(pooled, side.cooccurrences.to(device.torch_device), side.labels, side.parts)
 
 
 def _flipped(planes: Tensor) -> Tensor:
     """Planes (N, 4, H, W) as a mirror shows them."""
     flipped = planes.flip(3)
-    swap_eyes(flipped[:, REGIONS_PLANE], torch.ones(len(flipped), dtype=torch.bool, device=flipped.device))
+    swap_eyes(flipped[:, COLOURS], torch.ones(len(flipped), dtype=torch.bool, device=flipped.device))
     return flipped
