@@ -21,6 +21,7 @@ from fakeface.core.files import read_json, write_json
 from fakeface.core.records import OBJECTIVE_NAMES
 from fakeface.detector import CARD_FILE, RUN_FILE
 from fakeface.reporting import names
+from fakeface.tracking.contact import Contact
 from fakeface.tracking.registry import CHAMPION, open_registry, register
 from fakeface.tracking.relocation import NAME
 from fakeface.tracking.runs import TRAINING_ID
@@ -66,7 +67,7 @@ def become_champion(models: Path) -> None:
         write_json(models / name / RUN_FILE, {"training_id": f"{models} {name}"})
     store = open_store(store_uri())
     store.client.create_run(store.experiment_id, tags={TRAINING_ID: f"{models} ce"})
-    register(models, "ce", Path(names.__file__).with_name("served.py"), {})
+    register(Contact(), models, "ce", Path(names.__file__).with_name("served.py"), {})
     with open_registry() as registry:
         registry.promote(registry.version(None), registry.champion(), None)
 

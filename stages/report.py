@@ -30,6 +30,7 @@ from fakeface.scoring.predictions import SidePredictions, load_images, load_pred
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES, WEB_HEADLINE, Scores, read_scores
 from fakeface.scoring.scores import roc_curve
 from fakeface.tracking import registry, runs
+from fakeface.tracking.contact import Contact
 from fakeface.tracking.redaction import redacted_values
 
 LOGGED_SECTIONS = (
@@ -176,10 +177,13 @@ def publish(paths: Paths, root: Path, loss: ObjectiveName, scores: Scores, figur
     """Log the scores and the files to both models' MLflow runs."""
     files = [paths.metrics / "figures" / f"{name}.png" for name in figure_names]
     files += [paths.metrics / "scores.json", paths.split, paths.predictions, paths.page]
+    contact = Contact()  # one for all, so that a dead store is waited for once
     for objective in OBJECTIVE_NAMES:
         tags = {"data": scores.data, "data.root": str(root), "candidate": str(objective == loss).lower()}
-        runs.publish_evaluation(paths.models / objective, paths.split, mlflow_metrics(scores, objective), files, tags)
-    registry.register(paths.models, loss, Path(figures.__file__).with_name("served.py"), registered_tags(paths, loss, scores))
+        metrics = mlflow_metrics(scores, objective)
+        runs.publish_evaluation(contact, paths.models / objective, paths.split, metrics, files, tags)
+    code = Path(figures.__file__).with_name("served.py")
+    registry.register(contact, paths.models, loss, code, registered_tags(paths, loss, scores))
 
 
 def registered_tags(paths: Paths, loss: ObjectiveName, scores: Scores) -> dict[str, str]:

@@ -13,9 +13,10 @@ from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
 from fakeface.core.records import OBJECTIVE_NAMES, ObjectiveName
 from fakeface.detector import CARD_FILE, NETWORK_FILE, RUN_FILE
+from fakeface.tracking.contact import Contact
 from fakeface.tracking.redaction import redacted, redacted_values
 from fakeface.tracking.relocation import NAME
-from fakeface.tracking.runs import AFTER_REPORT, TRAINING_ID, contact_of_reports, find_run
+from fakeface.tracking.runs import AFTER_REPORT, TRAINING_ID, find_run
 from fakeface.tracking.store import Store, open_store, store_label, store_lock, store_uri
 
 CHAMPION = "champion"
@@ -23,7 +24,7 @@ OBJECTIVE, FORCED, BEATEN = "objective", "fakeface.forced", "fakeface.in_place_o
 REQUIREMENTS = ["fakeface"]
 
 
-def register(models: Path, objective: ObjectiveName, code: Path, tags: Mapping[str, str]) -> None:
+def register(contact: Contact, models: Path, objective: ObjectiveName, code: Path, tags: Mapping[str, str]) -> None:
     """Make a version of both models in `models`, the candidate's run its source, or renew the tags of the one there is.
 
     `code` is what a server runs, and MLflow copies. A store that fails is warned of, as by all that `report` logs.
@@ -39,7 +40,7 @@ def register(models: Path, objective: ObjectiveName, code: Path, tags: Mapping[s
         for name, value in redacted_values(tags).items():
             store.client.set_model_version_tag(NAME, number, name, value)
 
-    contact_of_reports().do(job, AFTER_REPORT, is_long=True)
+    contact.do(job, AFTER_REPORT, is_long=True)
 
 
 def _number_of(store: Store, trainings: str, objective: str) -> str | None:

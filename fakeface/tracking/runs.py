@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def live_run() -> Iterator[LiveRun]:
 
 
 def publish_evaluation(
-    model_folder: Path, split: Path, metrics: dict[str, float], files: list[Path], tags: dict[str, str]
+    contact: Contact, model_folder: Path, split: Path, metrics: dict[str, float], files: list[Path], tags: dict[str, str]
 ) -> None:
     """Log test scores, figures and tables to a training's run; a run that the store does not have is restored first."""
     run_record = read_json(model_folder / RUN_FILE)
@@ -92,13 +92,7 @@ def publish_evaluation(
         for file in files:
             store.client.log_artifact(run_id, str(file), "evaluation")
 
-    contact_of_reports().do(publish, AFTER_REPORT, is_long=True)
-
-
-@cache
-def contact_of_reports() -> Contact:
-    """One for both models and the registry, so that a dead store is waited for once."""
-    return Contact()
+    contact.do(publish, AFTER_REPORT, is_long=True)
 
 
 def _start(store: Store, run_record: RunRecord, split: Path) -> str:

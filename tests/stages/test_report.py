@@ -17,7 +17,7 @@ from fakeface.core.records import FAKE, OBJECTIVE_NAMES, REAL, ElsewhereRecord, 
 from fakeface.reporting.pages import bounds, score
 from fakeface.scoring.elsewhere import NOT_MEASURED
 from fakeface.scoring.results import HEADLINE, SCORE_NAMES, read_scores
-from fakeface.tracking import runs
+from fakeface.tracking import registry, runs
 from stages import report
 from tests.conftest import Command, Outcome
 from tests.reported import COMMIT, Results, images, write_photos_of, write_results
@@ -86,7 +86,8 @@ class Reporter:
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reporter]:
     reporter = Reporter(tmp_path_factory.mktemp("reports"), [])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "publish_evaluation", lambda *arguments: reporter.published.append(arguments))
+        patch.setattr(runs, "publish_evaluation", lambda _, *arguments: reporter.published.append(arguments))
+        patch.setattr(registry, "register", lambda *_: None)
         yield reporter
 
 

@@ -9,7 +9,7 @@ import pytest
 from selenium import webdriver
 
 from fakeface.core.records import PairRecord
-from fakeface.tracking import runs
+from fakeface.tracking import registry, runs
 from stages import report
 from tests.browser import CONTRAST, TEXTS, chromium, requested, shown
 from tests.reported import Results, images, write_photos_of, write_results
@@ -31,6 +31,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     write_photos_of(root, rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "publish_evaluation", lambda *_: None)
+        patch.setattr(registry, "register", lambda *_: None)
         report.main(results.arguments())
     return results
 

@@ -9,6 +9,7 @@ import numpy as np
 from fakeface.core.files import write_json, write_rows
 from fakeface.core.records import OBJECTIVE_NAMES, PredictionRecord, SplitRecord
 from fakeface.detector import RUN_FILE, WEIGHTS_FILE
+from fakeface.tracking.contact import Contact
 from fakeface.tracking.records import new_run_record
 from fakeface.tracking.registry import register
 from fakeface.tracking.runs import publish_evaluation
@@ -47,8 +48,9 @@ def images_of(count: int, first: int = 0) -> list[SplitRecord]:
 def report_candidate(folder: Path, standing: str) -> None:
     """As the stage `report` tells MLflow of it, with CE as the candidate."""
     files = [folder / "split.csv", folder / "predictions.csv"]
-    publish_evaluation(folder / "models/ce", folder / "split.csv", {"test_roc_auc": 0.5}, files, {})
-    register(folder / "models", "ce", SERVED, {"data": "sample", "against_baselines": standing})
+    contact = Contact()
+    publish_evaluation(contact, folder / "models/ce", folder / "split.csv", {"test_roc_auc": 0.5}, files, {})
+    register(contact, folder / "models", "ce", SERVED, {"data": "sample", "against_baselines": standing})
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from fakeface.core.files import write_json, write_rows
 from fakeface.core.records import SplitRecord
 from fakeface.detector import RUN_FILE, WEIGHTS_FILE
+from fakeface.tracking.contact import Contact
 from fakeface.tracking.records import new_run_record
 from fakeface.tracking.runs import live_run, publish_evaluation
 from tests.checkout import PROJECT, environment
@@ -46,7 +47,8 @@ def tracked(training: Path, act: str, checkout: Path, cwd: Path | None = None, *
 def main(folder: Path, act: str) -> None:
     model, split = folder / "model", folder / "split.csv"
     if act == "report":
-        publish_evaluation(model, split, {"test_accuracy": 0.5}, [split], {"data.root": "https:/me:geheim77@host/photos"})
+        tags = {"data.root": "https:/me:geheim77@host/photos"}
+        publish_evaluation(Contact(), model, split, {"test_accuracy": 0.5}, [split], tags)
         return
     record = new_run_record("train_ce", {"model": {"weights": "https://me:geheim77@host/w"}}, ("model",), {"device": "cpu"})
     with live_run() as run:
