@@ -96,7 +96,11 @@ def beside_published(scores: Scores, metrics: Path) -> list[str]:
     if scores.data != "sample" or not (PUBLISHED / "scores.json").is_file():
         return []
     own, published = split_hash(metrics), split_hash(PUBLISHED)
-    return published_lines(scores, read_scores(PUBLISHED / "scores.json"), same_split=own is not None and own == published)
+    try:
+        published_scores = read_scores(PUBLISHED / "scores.json")
+    except FakefaceError:
+        return [f"The scores in {PUBLISHED}/ are of another version of the project: `make publish` replaces them by these."]
+    return published_lines(scores, published_scores, same_split=own is not None and own == published)
 
 
 def split_hash(metrics: Path) -> str | None:

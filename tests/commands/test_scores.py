@@ -170,6 +170,15 @@ def test_scores_of_another_split_are_not_compared_with_the_published_ones(comman
     assert command(command_scores, path).out.endswith(expected)
 
 
+def test_published_scores_of_another_version_take_nothing_from_ones_own(command: Command, path: Path) -> None:
+    written(path.parent, scores())
+    written(path.parents[1] / "published", PUBLISHED)
+    (path.parents[1] / "published/scores.json").write_text('{"data": "sample"}')
+    done = command(command_scores, path)
+    assert (done.status, done.err) == (0, "")
+    assert "are of another version of the project: `make publish` replaces them" in done.out
+
+
 def test_scores_of_photos_are_not_compared_with_the_published_ones(command: Command, path: Path) -> None:
     written(path.parents[1] / "published", PUBLISHED)
     assert command(command_scores, path) == Outcome(0, PAGE, "")
