@@ -65,7 +65,7 @@ def _recipe(arch: str) -> Recipe:
         "ce",
         train,
         augment,
-        ModelParams(arch=arch, weights="random", pooling="image", frozen=False, parts=0, cooccurrences=False),
+        ModelParams(arch=arch, weights="random", pooling="image", frozen=False, parts=0, cooccurrences=False, overview=False),
         "centre",
         [0.5] * 3,
         [0.25] * 3,

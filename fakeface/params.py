@@ -154,7 +154,7 @@ class ModelParams:
 
     `pooling` is over the whole image, as the architecture has it, or over each region of a face. Only with the latter, `frozen`
     layers below the pooling keep their weights, `parts` is the weight of the loss for telling which were replaced, and
-    `cooccurrences` of residuals are judged as well.
+    `cooccurrences` of residuals, and an `overview` at half the size by a network of its own, are judged as well.
     """
 
     arch: str
@@ -163,6 +163,7 @@ class ModelParams:
     frozen: bool
     parts: float = Field(ge=0, allow_inf_nan=False)
     cooccurrences: bool
+    overview: bool
 
     @field_validator("arch")
     @classmethod

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -64,13 +64,14 @@ class SideTensors(NamedTuple):
 class Batch(NamedTuple):
     """Network inputs (N, 4, H, W), normalised colours and the Region of each pixel, with labels (N,) and parts (N, 4).
 
+    Where a frozen backbone has looked at the images before, the inputs are what it has Seen.
     `cooccurrences` (N, SIZE) are of the photos' own pixels, not augmented. A part is 1 where it comes from another photo, 0
     where it does not, NaN where that is not known. Where several processes train together these are a process's own of
     `images`. Its mean loss then has a weight, its share of the images times the number of processes, so that the mean over
     processes is that over images; likewise for those whose parts are known.
     """
 
-    inputs: Tensor
+    inputs: Any
     cooccurrences: Tensor
     labels: Tensor
     parts: Tensor
@@ -118,9 +119,9 @@ class SideInputs(Protocol):
 
     def augmented(
         self, rows: Tensor, versions: Tensor, values: dict[str, Tensor], order: list[int], recipe: Recipe, device: Device
-    ) -> Tensor: ...
+    ) -> Any: ...
 
-    def plain(self, rows: slice, recipe: Recipe, device: Device) -> Tensor: ...
+    def plain(self, rows: slice, recipe: Recipe, device: Device) -> Any: ...
 
 
 def train_batches(train: SideInputs, recipe: Recipe, device: Device, generator: torch.Generator) -> Iterator[Batch]:
@@ -172,7 +173,7 @@ def valid_batches(valid: SideInputs, recipe: Recipe, device: Device) -> Iterator
     for rows in islice(eval_rows(len(valid.labels)), device.ranks.rank, None, device.ranks.count):
         cooccurrences = valid.cooccurrences[rows, 0].to(device.torch_device)
         inputs = valid.plain(rows, recipe, device)
-        yield Batch(inputs, cooccurrences, valid.labels[rows], valid.parts[rows], len(inputs))
+        yield Batch(inputs, cooccurrences, valid.labels[rows], valid.parts[rows], len(cooccurrences))
 
 
 def eval_rows(count: int, batch_size: int = EVAL_BATCH_SIZE) -> list[slice]:

@@ -11,7 +11,7 @@ from fakeface.training.batches import Batch, known
 from fakeface.training.devices import Device
 from fakeface.training.recipe import Recipe
 from fakeface.training.region_branches import CLASSES
-from fakeface.training.region_network import RegionNetwork
+from fakeface.training.region_network import RegionNetwork, Seen
 
 
 class Branches(nn.Module):
@@ -21,7 +21,7 @@ class Branches(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, inputs: Tensor, cooccurrences: Tensor) -> list[Tensor]:
+    def forward(self, inputs: Tensor | Seen, cooccurrences: Tensor) -> list[Tensor]:
         if isinstance(self.network, RegionNetwork):
             return self.network.branches(inputs, cooccurrences)
         return [self.network(inputs)]
@@ -45,7 +45,7 @@ def forward(branches: nn.Module, batch: Batch, device: Device) -> list[Tensor]:
     return [output.float() for output in outputs]
 
 
-def logits_of(network: nn.Module, inputs: Tensor, cooccurrences: Tensor) -> Tensor:
+def logits_of(network: nn.Module, inputs: Tensor | Seen, cooccurrences: Tensor) -> Tensor:
     """(N, 2), of inputs as the network takes them, and co-occurrences, which a plain one does not see."""
     logits: Tensor = network(inputs, cooccurrences) if isinstance(network, RegionNetwork) else network(inputs)
     return logits

@@ -31,7 +31,7 @@ def new_classifier(params: ModelParams, seed: int) -> nn.Module:
         network = _torchvision_network(params.arch, imagenet=params.weights == "imagenet")
     torch.manual_seed(seed)
     if params.pooling == "regions":
-        network = new_region_network(network, params.arch, frozen=params.frozen, cooccurrences=params.cooccurrences)
+        network = new_region_network(network, params)
     else:
         _replace_last_layer(network, params.arch)
     if params.weights not in ("imagenet", "random"):

@@ -10,8 +10,9 @@ from tqdm import tqdm
 from fakeface.training.augmentation import COLOURS, swap_eyes
 from fakeface.training.batches import SideTensors, eval_rows
 from fakeface.training.devices import Device
+from fakeface.training.overview import shrunk
 from fakeface.training.recipe import Recipe
-from fakeface.training.region_network import RegionNetwork
+from fakeface.training.region_network import RegionNetwork, Seen
 
 LOOK_BATCH_SIZE = 16
 
@@ -19,10 +20,11 @@ LOOK_BATCH_SIZE = 16
 class PooledTensors(NamedTuple):
     """One side's feature maps, pooled by region: `pooled` (N, 1 + K, 2, width), of photo and copies, as they are and flipped.
 
-    The rest is as in SideTensors. Of valid only `pooled[:, 0, 0]` is there.
+    The rest is as in SideTensors. Of valid only `pooled[:, 0, 0]` is there. `images` are those that an overview is trained on.
     """
 
     pooled: Tensor
+    images: SideTensors | None
     cooccurrences: Tensor
     labels: Tensor
     parts: Tensor
@@ -31,13 +33,19 @@ class PooledTensors(NamedTuple):
     def copies(self) -> int:
         return self.pooled.shape[1] - 1
 
-    def augmented(self, rows: Tensor, versions: Tensor, values: dict[str, Tensor], *_: object) -> Tensor:
-        """Network inputs (n, width) of some images, flipped where `values` say so."""
-        return self.pooled[rows, versions, values["flip"].long()]
+    def augmented(
+        self, rows: Tensor, versions: Tensor, values: dict[str, Tensor], order: list[int], recipe: Recipe, device: Device
+    ) -> Seen:
+        """Network inputs of some images, changed by their `random_values`: what is pooled by the flip alone."""
+        pooled = self.pooled[rows, versions, values["flip"].long()]
+        if self.images is None:
+            return Seen(pooled, None)
+        return Seen(pooled, shrunk(self.images.augmented(rows, versions, values, order, recipe, device)))
 
-    def plain(self, rows: slice, *_: object) -> Tensor:
-        """Network inputs (n, width) as evaluation takes them."""
-        return self.pooled[rows, 0, 0]
+    def plain(self, rows: slice, recipe: Recipe, device: Device) -> Seen:
+        """Network inputs of some images as evaluation takes them."""
+        pooled = self.pooled[rows, 0, 0]
+        return Seen(pooled, None if self.images is None else shrunk(self.images.plain(rows, recipe, device)))
 
 
 @torch.no_grad()
@@ -53,7 +61,8 @@ def look_once(network: RegionNetwork, side: SideTensors, recipe: Recipe, device:
             pooled[rows, version, 0] = network.pool(planes)
             if train:
                 pooled[rows, version, 1] = network.pool(_flipped(planes))
-    return PooledTensors(pooled, side.cooccurrences.to(device.torch_device), side.labels, side.parts)
+    images = side if network.overview else None
+    return PooledTensors(pooled, images, side.cooccurrences.to(device.torch_device), side.labels, side.parts)
 
 
 def _flipped(planes: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,7 +78,7 @@ class FeatureBranch(nn.Module):
         """(N, H / 8, W / 8): what each place adds to `margin` (2,) times the logits, in evaluation."""
         weights, typical = (torch.split(values, self.widths) for values in self.weights(margin))
         shares = [_evidence(*each, masks) for each in zip(maps, weights, typical, strict=True)]
-        return torch.stack([_spread(share, masks.shape[-1] // STRIDES[0]) for share in shares]).sum(dim=0)
+        return torch.stack([spread(share, masks.shape[-1] // STRIDES[0]) for share in shares]).sum(dim=0)
 
     def weights(self, margin: Tensor) -> tuple[Tensor, Tensor]:
         """Of `margin` times the logits: the weight of each value before it is standardised, and the value that adds nothing."""
@@ -102,10 +103,13 @@ def _evidence(features: Tensor, weights: Tensor, typical: Tensor, masks: Tensor)
     return (shares * local).sum(dim=1).reshape(-1, *features.shape[2:])
 
 
-def _spread(evidence: Tensor, side: int) -> Tensor:
-    """Evidence (N, h, w) over (N, side, side), the same in sum."""
-    repeats = side // evidence.shape[-1]
-    return F.interpolate(evidence.unsqueeze(1), scale_factor=float(repeats), mode="nearest")[:, 0] / repeats**2
+def spread(evidence: Tensor, side: int) -> Tensor:
+    """Evidence (N, h, w) over (N, side, side), the same in sum: each place's over those that lie in it."""
+    for dim, shape in ((1, (-1, 1)), (2, (-1,))):
+        within = np.arange(int(side)) * int(evidence.shape[dim]) // int(side)  # whole numbers, which torch's exporter traces
+        shares = torch.from_numpy(1 / np.bincount(within)[within]).to(evidence)
+        evidence = evidence.index_select(dim, torch.from_numpy(within).to(evidence.device)) * shares.view(shape)
+    return evidence
 
 
 class CooccurrenceBranch(nn.Module):

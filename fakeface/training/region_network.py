@@ -1,5 +1,6 @@
 """A network that looks at a face by region: at what each shows and how they differ, not at where they lie in the photo."""
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
@@ -8,27 +9,44 @@ import torch
 from torch import Tensor, nn
 
 from fakeface.core.errors import ParamsError
+from fakeface.params import ModelParams
 from fakeface.training.augmentation import COLOURS
+from fakeface.training.overview import PROBE_PX, Overview, new_overview, shrunk
 from fakeface.training.region_branches import CLASSES, STRIDES, CooccurrenceBranch, FeatureBranch, region_masks
 from fakeface.training.torchvision_ops import import_torchvision
 
-PROBE_PX = 224
+
+class Seen(NamedTuple):
+    """What is judged of pixels: feature maps `pooled` by region (N, width), an overview's `colours` (N, 3, H / 2, W / 2)."""
+
+    pooled: Tensor
+    colours: Tensor | None
 
 
 class RegionNetwork(nn.Module):
-    """A backbone up to stride 16 with a branch that judges its feature maps, maybe one of co-occurrences, and their sum.
+    """A backbone up to stride 16 with a branch that judges its feature maps, maybe more branches, and the sum of all.
 
     Takes (N, 4, H, W), normalised colours and the Region of each pixel, and (N, SIZE), the photos' co-occurrences, which are
-    needed only where there is a branch of them. A `frozen` backbone keeps its weights, and its batch statistics, in training.
+    needed only where there is a branch of them. A `frozen` backbone keeps its weights, and its batch statistics, in training;
+    an `overview` has one of its own, which is trained.
     """
 
-    def __init__(self, backbone: nn.Module, channels: Mapping[str, int], *, frozen: bool, cooccurrences: bool) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        channels: Mapping[str, int],
+        *,
+        frozen: bool,
+        cooccurrences: bool,
+        overview: Overview | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone.requires_grad_(not frozen)
         self.frozen = frozen
         self.maps = list(channels)
         self.features = FeatureBranch(list(channels.values()))
         self.cooccurrences = CooccurrenceBranch() if cooccurrences else None
+        self.overview = overview
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - as torch has it
         super().train(mode)
@@ -39,17 +57,28 @@ class RegionNetwork(nn.Module):
         """Logits (N, 2)."""
         return total_logits(self.branches(inputs, cooccurrences))
 
-    def branches(self, inputs: Tensor, cooccurrences: Tensor | None = None) -> list[Tensor]:
-        """What each branch makes of the images, or of what `pool` makes of them, (N, OUTPUTS) each."""
-        pooled = self.pool(inputs) if inputs.ndim == len("NCHW") else inputs
-        with torch.autocast(inputs.device.type, enabled=False):
-            outputs = [self.features(pooled)]
-            if self.cooccurrences is not None and cooccurrences is not None:
-                outputs.append(self.cooccurrences(cooccurrences))
-            return outputs
+    def branches(self, inputs: Tensor | Seen, cooccurrences: Tensor | None = None) -> list[Tensor]:
+        """What each branch makes of the images, or of what was seen of them before, (N, OUTPUTS) each."""
+        seen = inputs if isinstance(inputs, Seen) else self.see(inputs)
+        view = None if self.overview is None or seen.colours is None else self.overview.look(seen.colours)
+        with torch.autocast(seen.pooled.device.type, enabled=False):
+            return self._judge(seen.pooled, cooccurrences, view)
+
+    def _judge(self, pooled: Tensor, cooccurrences: Tensor | None, view: Tensor | None) -> list[Tensor]:
+        """The branches' outputs, (N, OUTPUTS) each; `view` are the overview's feature maps."""
+        outputs = [self.features(pooled)]
+        if self.cooccurrences is not None and cooccurrences is not None:
+            outputs.append(self.cooccurrences(cooccurrences))
+        if self.overview is not None and view is not None:
+            outputs.append(self.overview(view))
+        return outputs
+
+    def see(self, inputs: Tensor) -> Seen:
+        """All that is judged of the pixels."""
+        return Seen(self.pool(inputs), shrunk(inputs) if self.overview else None)
 
     def pool(self, inputs: Tensor) -> Tensor:
-        """The feature maps pooled by region, (N, width): all that is judged of the pixels."""
+        """The feature maps pooled by region, (N, width)."""
         maps = self._look(inputs)
         with torch.autocast(inputs.device.type, enabled=False):  # means and variances of many pixels need float32
             return self.features.pool(maps, region_masks(inputs))
@@ -61,10 +90,13 @@ class RegionNetwork(nn.Module):
         a typical photo add; a region that a face does not show adds nothing.
         """
         maps, masks = self._look(inputs), region_masks(inputs)
-        outputs, evidence = [self.features(self.features.pool(maps, masks))], self.features.evidence(maps, masks, margin)
+        view = self.overview.look(shrunk(inputs)) if self.overview else None
+        outputs = self._judge(self.features.pool(maps, masks), cooccurrences, view)
+        evidence = self.features.evidence(maps, masks, margin)
         if self.cooccurrences is not None and cooccurrences is not None:
-            outputs.append(self.cooccurrences(cooccurrences))
-            evidence = evidence + self.cooccurrences.evidence(outputs[-1], masks, margin)
+            evidence = evidence + self.cooccurrences.evidence(outputs[1], masks, margin)
+        if self.overview is not None and view is not None:
+            evidence = evidence + self.overview.evidence(view, evidence.shape[-1], margin)
         return total_logits(outputs), evidence
 
     def _look(self, inputs: Tensor) -> list[Tensor]:
@@ -78,15 +110,17 @@ def total_logits(branches: Sequence[Tensor]) -> Tensor:
     return torch.stack([*branches]).sum(dim=0)[:, :CLASSES]
 
 
-def new_region_network(network: nn.Module, arch: str, *, frozen: bool, cooccurrences: bool) -> RegionNetwork:
-    """The layers of a classifier up to stride 16, under a new head.
+def new_region_network(network: nn.Module, params: ModelParams) -> RegionNetwork:
+    """The layers of a classifier up to stride 16, under a new head; in an overview all of them once more.
 
     Raises:
         ParamsError: it has no feature maps of STRIDES, as a transformer has not.
     """
     blocks = _outermost_blocks(network)
     if not set(STRIDES) <= {block.stride for block in blocks}:
-        raise ParamsError(f"model.pooling: regions: {arch} has no feature maps at strides {' and '.join(map(str, STRIDES))}")
+        raise ParamsError(
+            f"model.pooling: regions: {params.arch} has no feature maps at strides {' and '.join(map(str, STRIDES))}"
+        )
     import_torchvision()
     from torchvision.models.feature_extraction import create_feature_extractor
 
@@ -94,7 +128,9 @@ def new_region_network(network: nn.Module, arch: str, *, frozen: bool, cooccurre
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about layers that evaluation skips, of which none is asked for
         backbone = create_feature_extractor(network, {block.name: _key(block) for block in last})
-    return RegionNetwork(backbone, {_key(block): block.channels for block in last}, frozen=frozen, cooccurrences=cooccurrences)
+    channels = {_key(block): block.channels for block in last}
+    overview = new_overview(copy.deepcopy(network)) if params.overview else None
+    return RegionNetwork(backbone, channels, frozen=params.frozen, cooccurrences=params.cooccurrences, overview=overview)
 
 
 class Block(NamedTuple):

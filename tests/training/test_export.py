@@ -29,6 +29,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Export
                 frozen=False,
                 parts=0,
                 cooccurrences=False,
+                overview=False,
             ),
             seed=0,
         )

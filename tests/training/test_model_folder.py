@@ -71,7 +71,9 @@ def test_a_network_that_sees_regions_and_cooccurrences_is_exported_with_them(tmp
     recipe = replace(
         RECIPE,
         framing="face",
-        model=ModelParams(arch="resnet18", weights="random", pooling="regions", frozen=False, parts=0.3, cooccurrences=True),
+        model=ModelParams(
+            arch="resnet18", weights="random", pooling="regions", frozen=False, parts=0.3, cooccurrences=True, overview=False
+        ),
     )
     train, valid = packed_side("train", 8, 64), packed_side("valid", 10, 64)
     recipe = replace(recipe, train=replace(recipe.train, epochs=1), augment=replace(recipe.augment, crop_px=64))

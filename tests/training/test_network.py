@@ -21,7 +21,10 @@ SMALL = "shufflenet_v2_x0_5"
 
 def classifier(arch: str = SMALL, weights: str | Path = "random", seed: int = 0) -> nn.Module:
     return new_classifier(
-        ModelParams(arch=arch, weights=str(weights), pooling="image", frozen=False, parts=0, cooccurrences=False), seed
+        ModelParams(
+            arch=arch, weights=str(weights), pooling="image", frozen=False, parts=0, cooccurrences=False, overview=False
+        ),
+        seed,
     )
 
 

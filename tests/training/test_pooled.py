@@ -13,14 +13,16 @@ from fakeface.training.fit import fit, new_network
 from fakeface.training.network import copy_weights
 from fakeface.training.packed import PackedSide
 from fakeface.training.pooled import PooledTensors, look_once
-from fakeface.training.region_network import RegionNetwork
+from fakeface.training.region_network import RegionNetwork, Seen
 from tests.training.tiny import AUGMENT, CPU, RECIPE, RecordingLog, packed_side, with_train
 
 PX = 32
 STILL = replace(
     AUGMENT, crop_px=PX, rotation_degrees=0, brightness=0, contrast=0, saturation=0, hue=0, laundered=0.5, horizontal_flip=0.5
 )
-FROZEN = ModelParams(arch="resnet18", weights="random", pooling="regions", frozen=True, parts=0.3, cooccurrences=True)
+FROZEN = ModelParams(
+    arch="resnet18", weights="random", pooling="regions", frozen=True, parts=0.3, cooccurrences=True, overview=True
+)
 LOOKED_AT = replace(RECIPE, model=FROZEN, augment=STILL, framing="native")
 
 
@@ -40,13 +42,13 @@ def network() -> RegionNetwork:
     return network
 
 
-def outputs_of(network: RegionNetwork, inputs: Tensor, cooccurrences: Tensor) -> Tensor:
+def outputs_of(network: RegionNetwork, inputs: Tensor | Seen, cooccurrences: Tensor) -> Tensor:
     with torch.no_grad():
         return torch.stack(network.eval().branches(inputs, cooccurrences))
 
 
 def test_an_epoch_of_what_was_looked_at_once_is_one_of_the_images(network: RegionNetwork) -> None:
-    """The same images, copies and flips in the same order, with the same labels and parts."""
+    """The same images, copies and flips in the same order, with the same labels and parts, for the overview too."""
     images = to_tensors(train_side(), CPU)
     pooled = look_once(network, images, LOOKED_AT, CPU, train=True)
     assert pooled.pooled.shape == (12, 2, 2, network.features.width)
@@ -69,7 +71,16 @@ def test_valid_images_are_looked_at_as_they_are(network: RegionNetwork) -> None:
     assert isinstance(pooled, PooledTensors)
     assert pooled.pooled.shape == (5, 1, 1, network.features.width)
     ((one,), (other,)) = (list(valid_batches(side, LOOKED_AT, CPU)) for side in (images, pooled))
-    torch.testing.assert_close(network.eval().pool(one.inputs), other.inputs, rtol=1e-4, atol=1e-4)
+    for mine, yours in zip(network.eval().see(one.inputs), other.inputs, strict=True):
+        torch.testing.assert_close(mine, yours, rtol=1e-4, atol=1e-4)
+
+
+def test_without_an_overview_nothing_but_what_is_pooled_is_passed_on(network: RegionNetwork) -> None:
+    network.overview = None
+    pooled = look_once(network, to_tensors(packed_side("valid", 5, PX), CPU), LOOKED_AT, CPU, train=False)
+    (batch,) = valid_batches(pooled, LOOKED_AT, CPU)
+    assert batch.inputs.colours is None
+    assert len(network.eval().branches(batch.inputs, batch.cooccurrences)) == 2
 
 
 def test_a_training_changes_what_judges_and_not_what_looks(network: RegionNetwork) -> None:
@@ -79,6 +90,6 @@ def test_a_training_changes_what_judges_and_not_what_looks(network: RegionNetwor
     result = fit(recipe, CPU, train_side(), valid, Checkpoints(None), {"epochs": []}, log)
     before, after = copy_weights(network), copy_weights(result.network)
     changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
-    assert changed == {"features", "cooccurrences"}
+    assert changed == {"features", "cooccurrences", "overview"}
     assert [epoch.epoch for epoch, _ in log.epochs] == [1, 2]
     assert result.valid_p_fake.shape == (10,)

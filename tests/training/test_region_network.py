@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fakeface.core.errors import ParamsError
@@ -8,15 +11,29 @@ from fakeface.faces.regions import Region
 from fakeface.params import ModelParams
 from fakeface.training.network import copy_weights, new_classifier
 from fakeface.training.optimization import new_optimizer
-from fakeface.training.region_branches import POOLED_REGIONS, FeatureBranch, region_masks
+from fakeface.training.overview import shrunk
+from fakeface.training.region_branches import POOLED_REGIONS, FeatureBranch, region_masks, spread
 from fakeface.training.region_network import RegionNetwork
 from tests.training.tiny import TRAIN
 
 PX = 64
+PLAIN = ModelParams(
+    arch="resnet18", weights="random", pooling="image", frozen=False, parts=0, cooccurrences=False, overview=False
+)
 
 
-def region_network(arch: str = "resnet18", *, frozen: bool = False, cooccurrences: bool = False) -> RegionNetwork:
-    params = ModelParams(arch=arch, weights="random", pooling="regions", frozen=frozen, parts=0.3, cooccurrences=cooccurrences)
+def region_network(
+    arch: str = "resnet18", *, frozen: bool = False, cooccurrences: bool = False, overview: bool = False
+) -> RegionNetwork:
+    params = ModelParams(
+        arch=arch,
+        weights="random",
+        pooling="regions",
+        frozen=frozen,
+        parts=0.3,
+        cooccurrences=cooccurrences,
+        overview=overview,
+    )
     network = new_classifier(params, seed=0)
     assert isinstance(network, RegionNetwork)
     return network
@@ -72,16 +89,16 @@ MAPS = {
 
 @pytest.mark.parametrize("arch", MAPS)
 def test_any_architecture_with_feature_maps_can_be_pooled_by_region(arch: str) -> None:
-    network = region_network(arch, cooccurrences=True).eval()
+    network = region_network(arch, cooccurrences=True, overview=True).eval()
     assert network.maps == MAPS[arch]
     outputs = network.branches(inputs(), values(3))
-    assert [tuple(output.shape) for output in outputs] == [(3, 6)] * 2
+    assert [tuple(output.shape) for output in outputs] == [(3, 6)] * 3
     torch.testing.assert_close(network(inputs(), values(3)), torch.stack(outputs).sum(dim=0)[:, :2])
 
 
 def test_a_frozen_backbone_stays_as_it_is_and_what_judges_it_learns() -> None:
     """Its batch normalisation too, which would else follow the images."""
-    network = region_network(frozen=True, cooccurrences=True)
+    network = region_network(frozen=True, cooccurrences=True, overview=True)
     before = copy_weights(network)
     optimizer = new_optimizer(network, TRAIN)
     network.train()(inputs(), values(3)).square().sum().backward()
@@ -89,6 +106,7 @@ def test_a_frozen_backbone_stays_as_it_is_and_what_judges_it_learns() -> None:
     changed = {name for name, value in copy_weights(network).items() if not torch.equal(value, before[name])}
     assert not any(name.startswith("backbone.") for name in changed)
     assert {"features.head.weight", "features.standardize.running_mean", "cooccurrences.head.0.weight"} <= changed
+    assert {"overview.backbone.conv1.weight", "overview.backbone.bn1.running_mean", "overview.head.weight"} <= changed
     assert not network.backbone.training
     assert region_network().train().backbone.training
 
@@ -117,12 +135,12 @@ def test_layers_behind_the_last_feature_map_are_left_out() -> None:
     assert not {"layer4", "fc"} & names
 
 
-@pytest.mark.parametrize("cooccurrences", [False, True])
+@pytest.mark.parametrize(("cooccurrences", "overview"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("margin", [(-1.0, 1.0), (0.0, 1.0)])
 @torch.inference_mode()
-def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float], *, cooccurrences: bool) -> None:
+def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float], *, cooccurrences: bool, overview: bool) -> None:
     """After a few batches, so that running means and variances are none of the first ones; every region is seen."""
-    network, weights = region_network(cooccurrences=cooccurrences), torch.tensor(margin)
+    network, weights = region_network(cooccurrences=cooccurrences, overview=overview), torch.tensor(margin)
     for seed in range(3):
         network.train()(inputs(8), values(8, seed))
     planes = inputs(px=128)
@@ -133,6 +151,8 @@ def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float], *, cooccu
     if network.cooccurrences is not None:
         assert not torch.equal(logits, network(planes, values(3, seed=1)))
         biases += float(weights @ network.cooccurrences.typical()[:2])
+    if network.overview is not None:
+        biases += float(weights @ network.overview.head.bias[:2])
     torch.testing.assert_close(logits, network(planes, values(3)))
     torch.testing.assert_close(evidence.sum(dim=(1, 2)) + biases, logits @ weights, rtol=1e-3, atol=1e-3)
 
@@ -153,3 +173,35 @@ def test_cooccurrences_are_one_more_branch_in_float32_whatever_the_precision(*, 
         outputs = network.branches(inputs(), values(3))
     assert [output.dtype for output in outputs] == [torch.float32] * 2
     torch.testing.assert_close(outputs[-1], network.branches(inputs(), values(3))[-1], rtol=0, atol=0)
+
+
+OVERVIEW_CHANNELS = {"resnet18": 512, "efficientnet_lite0": 1280, "mobilenet_v3_small": 576, "densenet121": 1024}
+"""Of the feature maps that an architecture takes the mean of."""
+
+
+@pytest.mark.parametrize("arch", OVERVIEW_CHANNELS)
+@torch.inference_mode()
+def test_an_overview_sees_what_the_architecture_itself_judges(arch: str) -> None:
+    """Its mean is what goes into the architecture's last linear layer, of the same crop at half the size."""
+    network = region_network(arch, overview=True).eval()
+    assert network.overview is not None
+    plain = new_classifier(replace(PLAIN, arch=arch), seed=0).eval()
+    *_, last = (layer for layer in plain.modules() if isinstance(layer, torch.nn.Linear))
+    seen: list[Tensor] = []
+    last.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    planes = inputs(px=256)
+    plain(F.avg_pool2d(planes[:, :3], 2))
+    maps = network.overview.look(shrunk(planes))
+    assert maps.shape[1] == OVERVIEW_CHANNELS[arch]
+    if arch != "mobilenet_v3_small":  # which has one more linear layer in between
+        torch.testing.assert_close(maps.mean(dim=(2, 3)), seen[0], rtol=1e-4, atol=1e-5)
+
+
+def test_evidence_spread_over_more_places_stays_the_same_in_sum() -> None:
+    """Also where a place is no whole number of the smaller ones; each keeps to where it was."""
+    evidence = torch.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]])
+    for side in (3, 6, 10):
+        spread_out = spread(evidence, side)
+        assert spread_out.shape == (1, side, side)
+        torch.testing.assert_close(spread_out.sum(), evidence.sum())
+    torch.testing.assert_close(spread(evidence, 4)[0, 0], torch.tensor([1 / 4, 1 / 4, 2 / 2, 3 / 2]))

@@ -50,7 +50,7 @@ RECIPE = Recipe(
     "ce",
     TRAIN,
     AUGMENT,
-    ModelParams(arch=ARCH, weights="random", pooling="image", frozen=False, parts=0.3, cooccurrences=False),
+    ModelParams(arch=ARCH, weights="random", pooling="image", frozen=False, parts=0.3, cooccurrences=False, overview=False),
     "centre",
     [0.5, 0.4, 0.3],
     [0.2, 0.3, 0.4],
