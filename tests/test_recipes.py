@@ -87,7 +87,7 @@ def test_of_the_notebooks_training_only_seed_and_device_are_ours() -> None:
     recipe = read_yaml(ROOT / "recipes/notebook.yaml")
     ours = {f"{section}.{key}" for section, values in NOTEBOOK.items() for key in recipe[section].keys() - values.keys()}
     seeds_and_device = {"split.seed", "split.fold", "split.test_fraction", "train.seed", "train.device", "train.processes"}
-    assert ours == seeds_and_device | {"model.frozen", "model.parts", "model.cooccurrences"}
+    assert ours == seeds_and_device | {"model.frozen", "model.parts", "model.cooccurrences", "model.overview"}
 
 
 def test_every_other_recipe_keeps_related_photos_apart() -> None:
