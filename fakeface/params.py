@@ -277,7 +277,7 @@ def check_params(path: Path) -> dict[str, Any]:
 
 
 def _check_frozen(path: Path, sections: dict[str, Any]) -> None:
-    """Images are looked at once, as they are and flipped. Raises ParamsError where more is asked for."""
+    """Images are looked at once, as they are and flipped, but by an overview. Raises ParamsError where more is asked for."""
     pack, augment = sections["pack"], sections["augment"]
     if sections["model"].pooling == "image":
         raise ParamsError(f"{path}: model.frozen: true: should be false where model.pooling is image")
@@ -287,8 +287,8 @@ def _check_frozen(path: Path, sections: dict[str, Any]) -> None:
         expected = f"should be pack.train_px, {pack.train_px}, for model.frozen"
         raise ParamsError(f"{path}: augment.crop_px: {augment.crop_px}: {expected}")
     for name in ("rotation_degrees", "brightness", "contrast", "saturation", "hue"):
-        if value := getattr(augment, name):
-            raise ParamsError(f"{path}: augment.{name}: {value:g}: should be 0 for model.frozen")
+        if (value := getattr(augment, name)) and not sections["model"].overview:
+            raise ParamsError(f"{path}: augment.{name}: {value:g}: should be 0 for model.frozen without model.overview")
 
 
 def _check_keys(path: Path, section: str, values: Any, kind: Any) -> None:

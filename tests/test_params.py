@@ -14,7 +14,16 @@ import pytest
 
 from fakeface.core.errors import ParamsError
 from fakeface.core.params import read_yaml
-from fakeface.params import ARCHITECTURES, SECTIONS, DataParams, ElsewhereParams, SplitParams, TrainParams, load_params
+from fakeface.params import (
+    ARCHITECTURES,
+    SECTIONS,
+    AugmentParams,
+    DataParams,
+    ElsewhereParams,
+    SplitParams,
+    TrainParams,
+    load_params,
+)
 from fakeface.training.torchvision_ops import import_torchvision
 from tests.architecture import STAGES, Stage
 from tests.conftest import ROOT, Command, Outcome, write_params
@@ -78,7 +87,7 @@ def test_one_section_is_loaded_as_its_type(tmp_path: Path) -> None:
         ),
         (
             {"model": {"frozen": True}, "pack": {"train_px": 128}},
-            "augment.brightness: 0.2: should be 0 for model.frozen",
+            "augment.brightness: 0.2: should be 0 for model.frozen without model.overview",
         ),
         ({"model": {"weights": "imagnet"}}, "model.weights: 'imagnet': should be imagenet, random, or a file that ends in"),
     ],
@@ -87,6 +96,12 @@ def test_one_section_is_loaded_as_its_type(tmp_path: Path) -> None:
 def test_what_another_stage_would_refuse_is_refused(tmp_path: Path, changes: Mapping[str, Any], expected: str) -> None:
     write_params(tmp_path / "params.yaml", changes)
     assert complaint(tmp_path / "params.yaml").startswith(expected)
+
+
+def test_an_overview_beside_a_frozen_backbone_sees_changed_colours(tmp_path: Path) -> None:
+    changes = {"model": {"frozen": True, "overview": True}, "pack": {"train_px": 128}}
+    write_params(tmp_path / "params.yaml", changes)
+    assert load_params(tmp_path / "params.yaml", "augment", AugmentParams).brightness > 0
 
 
 def params_of_root(folder: Path, value: str) -> Path:

@@ -17,10 +17,10 @@ from fakeface.training.torchvision_ops import import_torchvision
 
 
 class Seen(NamedTuple):
-    """What is judged of pixels: feature maps `pooled` by region (N, width), an overview's `colours` (N, 3, H / 2, W / 2)."""
+    """What is judged of pixels: feature maps `pooled` by region (N, width), and an overview's `planes` (N, 4, H / 2, W / 2)."""
 
     pooled: Tensor
-    colours: Tensor | None
+    planes: Tensor | None
 
 
 class RegionNetwork(nn.Module):
@@ -60,7 +60,7 @@ class RegionNetwork(nn.Module):
     def branches(self, inputs: Tensor | Seen, cooccurrences: Tensor | None = None) -> list[Tensor]:
         """What each branch makes of the images, or of what was seen of them before, (N, OUTPUTS) each."""
         seen = inputs if isinstance(inputs, Seen) else self.see(inputs)
-        view = None if self.overview is None or seen.colours is None else self.overview.look(seen.colours)
+        view = None if self.overview is None or seen.planes is None else self.overview.look(seen.planes)
         with torch.autocast(seen.pooled.device.type, enabled=False):
             return self._judge(seen.pooled, cooccurrences, view)
 
@@ -90,13 +90,14 @@ class RegionNetwork(nn.Module):
         a typical photo add; a region that a face does not show adds nothing.
         """
         maps, masks = self._look(inputs), region_masks(inputs)
-        view = self.overview.look(shrunk(inputs)) if self.overview else None
+        planes = shrunk(inputs)
+        view = None if self.overview is None else self.overview.look(planes)
         outputs = self._judge(self.features.pool(maps, masks), cooccurrences, view)
         evidence = self.features.evidence(maps, masks, margin)
         if self.cooccurrences is not None and cooccurrences is not None:
             evidence = evidence + self.cooccurrences.evidence(outputs[1], masks, margin)
         if self.overview is not None and view is not None:
-            evidence = evidence + self.overview.evidence(view, evidence.shape[-1], margin)
+            evidence = evidence + self.overview.evidence(view, planes, evidence.shape[-1], margin)
         return total_logits(outputs), evidence
 
     def _look(self, inputs: Tensor) -> list[Tensor]:

@@ -79,7 +79,7 @@ def test_without_an_overview_nothing_but_what_is_pooled_is_passed_on(network: Re
     network.overview = None
     pooled = look_once(network, to_tensors(packed_side("valid", 5, PX), CPU), LOOKED_AT, CPU, train=False)
     (batch,) = valid_batches(pooled, LOOKED_AT, CPU)
-    assert batch.inputs.colours is None
+    assert batch.inputs.planes is None
     assert len(network.eval().branches(batch.inputs, batch.cooccurrences)) == 2
 
 

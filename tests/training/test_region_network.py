@@ -182,7 +182,7 @@ OVERVIEW_CHANNELS = {"resnet18": 512, "efficientnet_lite0": 1280, "mobilenet_v3_
 @pytest.mark.parametrize("arch", OVERVIEW_CHANNELS)
 @torch.inference_mode()
 def test_an_overview_sees_what_the_architecture_itself_judges(arch: str) -> None:
-    """Its mean is what goes into the architecture's last linear layer, of the same crop at half the size."""
+    """Its mean is what goes into the architecture's last linear layer, of the same crop at half the size; here of no face."""
     network = region_network(arch, overview=True).eval()
     assert network.overview is not None
     plain = new_classifier(replace(PLAIN, arch=arch), seed=0).eval()
@@ -190,6 +190,7 @@ def test_an_overview_sees_what_the_architecture_itself_judges(arch: str) -> None
     seen: list[Tensor] = []
     last.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
     planes = inputs(px=256)
+    planes[:, 3] = float(Region.REST)
     plain(F.avg_pool2d(planes[:, :3], 2))
     maps = network.overview.look(shrunk(planes))
     assert maps.shape[1] == OVERVIEW_CHANNELS[arch]
