@@ -26,6 +26,7 @@ from fakeface.training.checkpoint import Checkpoints, fingerprint, open_checkpoi
 from fakeface.training.devices import Device, device_tags, keep_freed_memory, peak_memory, select_device, use_available_cores
 from fakeface.training.fit import fit
 from fakeface.training.launching import joined, launch, processes_to_start
+from fakeface.training.looks import Looks, open_looks
 from fakeface.training.model_folder import write_model
 from fakeface.training.packed import PackedSide, load_side
 from fakeface.training.ranks import ALONE, Ranks
@@ -64,19 +65,23 @@ def code_files(root: Path) -> Iterator[Path]:
         yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
-def training_fingerprint(recipe: Recipe, device: Device, paths: Paths, train: PackedSide, valid: PackedSide) -> str:
+def training_fingerprints(
+    recipe: Recipe, device: Device, paths: Paths, train: PackedSide, valid: PackedSide
+) -> tuple[str, str]:
+    """Names for all that decides a training, and for all that decides what its frozen backbone makes of the images."""
     weights = Path(recipe.model.weights)
     decisive = (train.regions, train.laundered, train.cooccurrences, valid.images, valid.regions, valid.cooccurrences)
-    return fingerprint(
-        recipe.as_json(),
+    of_images = fingerprint(
         device_tags(device),
         paths.split,
         paths.stats,
         [[array.shape, crc32(array.data)] for array in decisive],
         train.images.shape,
+        [recipe.model.arch, recipe.model.weights, recipe.train.seed, recipe.train.layout],
         *([weights] if weights.is_file() else []),
         *code_files(Path(__file__).parents[1]),
     )
+    return fingerprint(of_images, recipe.as_json()), of_images
 
 
 @dataclass(frozen=True)
@@ -129,11 +134,12 @@ def run(paths: Paths, recipe: Recipe, max_error: float, ranks: Ranks = ALONE) ->
         f"{stage}: {len(train.records)} train and {len(valid.records)} valid images, {recipe.model.arch}, "
         f"{tags['device']}, {device.precision}" + (f", {ranks.count} processes" if ranks.count > 1 else "")
     )
-    name = training_fingerprint(recipe, device, paths, train, valid)
+    name, of_images = training_fingerprints(recipe, device, paths, train, valid)
+    looks = open_looks(checkout_root() / ".cache" / "looks", of_images) if recipe.model.frozen else Looks()
     with open_checkpoints(checkout_root(), stage, name) as checkpoints:
         with live_run() as run_under_way:
             log = Log(headline, run_under_way, paths.split)
-            result = fit(recipe, device, train, valid, checkpoints, run_record, log)
+            result = fit(recipe, device, train, valid, checkpoints, run_record, log, looks)
             result.run_record.update(best_epoch=result.best.epoch, memory=peak_memory(device))
             is_sample = read_json(paths.index_counts)["is_sample"]
             write_model(paths.model, result, recipe, valid, max_error, is_sample=is_sample)

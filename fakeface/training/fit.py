@@ -20,6 +20,7 @@ from fakeface.training.calibration import HALF
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.devices import Device, Stopwatch
 from fakeface.training.early_stopping import best_epoch, is_over
+from fakeface.training.looks import Looks
 from fakeface.training.network import copy_weights, new_classifier
 from fakeface.training.optimization import average_of, current_learning_rate, learning_rate, new_optimizer, set_learning_rate
 from fakeface.training.packed import PackedSide
@@ -60,6 +61,7 @@ def fit(
     checkpoints: Checkpoints,
     run_record: dict[str, Any],
     log: Log,
+    looks: Looks = Looks(),  # noqa: B008 - it holds nothing
 ) -> FitResult:
     """Train a network until `epochs` or `patience` run out, resuming from the last checkpoint if there is one.
 
@@ -76,7 +78,7 @@ def fit(
         AveragedModel(network, avg_fn=average_of(recipe.train.averaging), use_buffers=True) if recipe.train.averaging else None
     )
     evaluated = averaged.module if averaged else network
-    train_set, valid_set = sides(network, train, valid, recipe, device)
+    train_set, valid_set = sides(network, train, valid, recipe, device, looks)
     epochs: list[EpochRecord] = []
     best_weights: dict[str, Tensor] = {}
 
@@ -193,14 +195,14 @@ def predict(network: nn.Module, side: SideInputs, recipe: Recipe, device: Device
 
 
 def sides(
-    network: nn.Module, train: PackedSide, valid: PackedSide, recipe: Recipe, device: Device
+    network: nn.Module, train: PackedSide, valid: PackedSide, recipe: Recipe, device: Device, looks: Looks
 ) -> tuple[SideInputs, SideInputs]:
     """Train and valid images on the device; where the backbone is frozen, what it makes of them, once for all epochs."""
     train_set, valid_set = to_tensors(train, device), to_tensors(valid, device)
     if not (isinstance(network, RegionNetwork) and network.frozen):
         return train_set, valid_set
-    of_train = look_once(network, train_set, recipe, device, train=True)
-    return of_train, look_once(network, valid_set, recipe, device, train=False)
+    of_train = look_once(network, train_set, recipe, device, looks, train=True)
+    return of_train, look_once(network, valid_set, recipe, device, looks, train=False)
 
 
 def count_correct(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:

@@ -1,7 +1,7 @@
 """What a frozen backbone makes of the images, looked at once for all epochs: each photo and copy, as it is and flipped."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from tqdm import tqdm
 from fakeface.training.augmentation import COLOURS, swap_eyes
 from fakeface.training.batches import SideTensors, eval_rows
 from fakeface.training.devices import Device
+from fakeface.training.looks import Looks
 from fakeface.training.overview import shrunk
 from fakeface.training.recipe import Recipe
 from fakeface.training.region_network import RegionNetwork, Seen
@@ -48,21 +49,37 @@ class PooledTensors(NamedTuple):
         return Seen(pooled, None if self.images is None else shrunk(self.images.plain(rows, recipe, device)))
 
 
-@torch.no_grad()
-def look_once(network: RegionNetwork, side: SideTensors, recipe: Recipe, device: Device, *, train: bool) -> PooledTensors:
-    """In float32, as it is exported; of train images copies and flipped ones too. Of several processes each looks at all."""
-    network.eval()
-    count, versions = len(side.labels), 1 + side.copies if train else 1
-    pooled = torch.empty((count, versions, 1 + train, network.features.width), device=device.torch_device)
-    batches, name = eval_rows(count, LOOK_BATCH_SIZE), f"looking at {'train' if train else 'valid'}"
-    for rows in tqdm(batches, name, unit="batch", leave=False, disable=None if device.ranks.is_first else True):
-        for version in range(versions):
-            planes = side.plain(rows, recipe, replace(device, bf16=False), version)
-            pooled[rows, version, 0] = network.pool(planes)
-            if train:
-                pooled[rows, version, 1] = network.pool(_flipped(planes))
+def look_once(
+    network: RegionNetwork, side: SideTensors, recipe: Recipe, device: Device, looks: Looks, *, train: bool
+) -> PooledTensors:
+    """In float32, as it is exported; of train images copies and flipped ones too. Of several processes each looks at a part."""
+    name: Literal["train", "valid"] = "train" if train else "valid"
+    pooled: Tensor | None = device.ranks.of_first(looks.load(name))
+    if pooled is None:
+        pooled = _pooled(network, side, recipe, device, name)
+        if device.ranks.is_first:
+            looks.save(name, pooled)
+    pooled = pooled.to(device.torch_device)
     images = side if network.overview else None
     return PooledTensors(pooled, images, side.cooccurrences.to(device.torch_device), side.labels, side.parts)
+
+
+@torch.no_grad()
+def _pooled(
+    network: RegionNetwork, side: SideTensors, recipe: Recipe, device: Device, name: Literal["train", "valid"]
+) -> Tensor:
+    """(N, 1 + K, 2, width), of valid (N, 1, 1, width)."""
+    network.eval()
+    count, versions, flips = (len(side.labels), 1 + side.copies, 2) if name == "train" else (len(side.labels), 1, 1)
+    pooled = torch.zeros((count, versions, flips, network.features.width), device=device.torch_device)
+    own_batches = eval_rows(count, LOOK_BATCH_SIZE)[device.ranks.rank :: device.ranks.count]
+    is_hidden = None if device.ranks.is_first else True
+    for rows in tqdm(own_batches, f"looking at {name}", unit="batch", leave=False, disable=is_hidden):
+        for version in range(versions):
+            planes = side.plain(rows, recipe, replace(device, bf16=False), version)
+            for flip in range(flips):
+                pooled[rows, version, flip] = network.pool(_flipped(planes) if flip else planes)
+    return device.ranks.added(pooled)
 
 
 def _flipped(planes: Tensor) -> Tensor:

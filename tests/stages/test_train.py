@@ -9,7 +9,7 @@ import pytest
 from fakeface.core.files import read_rows, write_json, write_rows
 from fakeface.core.records import EpochRecord, SplitRecord
 from fakeface.training.checkpoint import fingerprint
-from stages.train import DECISIVE_CODE, Paths, code_files, training_fingerprint
+from stages.train import DECISIVE_CODE, Paths, code_files, training_fingerprints
 from tests.architecture import STAGES
 from tests.checkout import TINY, Checkout, environment, runs_at
 from tests.conftest import ROOT, write_params
@@ -64,20 +64,25 @@ def test_the_fingerprint_covers_parameters_data_device_and_weights(tmp_path: Pat
     for path in (paths.split, paths.stats, weights):
         path.write_text("before")
     recipe = replace(RECIPE, model=replace(RECIPE.model, weights=str(weights)))
-    first = training_fingerprint(recipe, CPU, paths, train, valid)
-    assert training_fingerprint(recipe, CPU, replace(paths, history=tmp_path / "elsewhere.csv"), train, valid) == first
+    first = training_fingerprints(recipe, CPU, paths, train, valid)
+    assert training_fingerprints(recipe, CPU, replace(paths, history=tmp_path / "elsewhere.csv"), train, valid) == first
+    of_the_same_images = [
+        training_fingerprints(replace(recipe, train=with_train(lr=0.02).train), CPU, paths, train, valid),
+        training_fingerprints(replace(recipe, objective_name="bce"), CPU, paths, train, valid),
+    ]
+    assert len({first, *of_the_same_images}) == 3
+    assert {look for _, look in of_the_same_images} == {first[1]}
     others = [
-        training_fingerprint(replace(recipe, train=with_train(lr=0.02).train), CPU, paths, train, valid),
-        training_fingerprint(replace(recipe, objective_name="bce"), CPU, paths, train, valid),
-        training_fingerprint(recipe, replace(CPU, bf16=True), paths, train, valid),
-        training_fingerprint(recipe, CPU, paths, packed_side("train", 8, TRAIN_PX), valid),
+        training_fingerprints(replace(recipe, train=with_train(seed=1).train), CPU, paths, train, valid),
+        training_fingerprints(recipe, replace(CPU, bf16=True), paths, train, valid),
+        training_fingerprints(recipe, CPU, paths, packed_side("train", 8, TRAIN_PX), valid),
     ]
     for path in (paths.split, paths.stats, weights):
         path.write_text("after")
-        others.append(training_fingerprint(recipe, CPU, paths, train, valid))
+        others.append(training_fingerprints(recipe, CPU, paths, train, valid))
         path.write_text("before")
-    assert len({first, *others}) == 8
-    assert training_fingerprint(recipe, CPU, paths, train, valid) == first
+    assert len({first[0], *(training for training, _ in others)}) == len({first[1], *(look for _, look in others)}) == 7
+    assert training_fingerprints(recipe, CPU, paths, train, valid) == first
 
 
 def stage_inputs(folder: Path) -> list[str]:
