@@ -21,6 +21,8 @@ from fakeface.faces.finder import Points, find_landmarks
 from fakeface.faces.regions import evidence_by_part
 
 WEIGHTS_FILE, NETWORK_FILE, CARD_FILE, RUN_FILE = "weights.safetensors", "network.onnx", "model.json", "run.json"
+HELD_OUT = "held_out"
+"""In a model folder, where the network was refitted on train and valid together: that of the model which has not seen valid."""
 CARD_TYPES = {"objective": str, "image_px": int, "framing": str, "is_sample": bool, "thresholds": dict, "answers": dict}
 BATCH_SIZE = 16
 
@@ -170,6 +172,12 @@ def load_detectors(models: Path, threads: int | None = None) -> dict[str, Detect
         if detector.objective != name:
             raise FakefaceError(f"{models / name / CARD_FILE}: objective: {detector.objective!r}: expected {name!r}")
     return detectors
+
+
+def load_held_out(models: Path, threads: int | None = None) -> dict[str, Detector]:
+    """As `load_detectors`, but of a model that was refitted the one which has not seen the valid images. Raises as those."""
+    folders = {name: models / name / HELD_OUT for name in OBJECTIVE_NAMES}
+    return {name: load_detector(folder if folder.is_dir() else folder.parent, threads) for name, folder in folders.items()}
 
 
 def load_detector(folder: Path, threads: int | None = None) -> Detector:

@@ -184,7 +184,8 @@ class ModelParams:
 class TrainParams:
     """Section `train`; training stops after `patience` epochs without a better validation accuracy.
 
-    With an `averaging` above 0 the weights are a moving average that keeps that share at each step, of all `epochs`.
+    With an `averaging` above 0 the weights are a moving average that keeps that share at each step, of all `epochs`. A
+    `refit` is a second training, on train and valid together, whose network judges all other photos.
     """
 
     seed: Seed
@@ -197,6 +198,7 @@ class TrainParams:
     epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
     averaging: float = Field(ge=0, lt=1)
+    refit: bool
     device: DeviceName
     precision: Precision
     layout: Layout

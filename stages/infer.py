@@ -3,7 +3,7 @@
 reads   SPLIT, the side of each photo; the photos in data.root; ELSEWHERE_LISTING, the files in elsewhere.root, and
         those; MODELS/{ce,bce}; params.yaml: data, elsewhere
 does    sees each photo as `fakeface predict` does, a perturbed one changed at full size before that, and of one from elsewhere
-        each face; on all cores
+        each face; on all cores; a valid photo by the networks that have not seen it, where the models were refitted
 writes  PREDICTIONS, a row per train, valid and test image in SPLIT's order; PERTURBED, a row per test image and
         perturbation, and per valid image under `web`; EVIDENCE, a row per valid and test image and model that gives evidence,
         what the parts of the face add to p_fake; ELSEWHERE, a row per face in a photo from elsewhere, and METRICS, counts of
@@ -37,7 +37,7 @@ from fakeface.core.records import (
     Side,
     SplitRecord,
 )
-from fakeface.detector import Detector, Score, load_detectors, score_image
+from fakeface.detector import Detector, Score, load_detectors, load_held_out, score_image
 from fakeface.params import DataParams, ElsewhereParams, load_params
 from fakeface.photos.folders import is_sample
 from fakeface.photos.images import ImageError, read_indexed, read_unchanged
@@ -82,9 +82,16 @@ RAW_P_FAKE: dict[str, Callable[[NDArray[np.float64]], float]] = {
 NOTHING_FROM_ELSEWHERE = {"photos": 0, "without_face": 0, "faces": 0, "rejected": 0}
 
 
-def score_record(record: SplitRecord, root: Path, detectors: Mapping[str, Detector]) -> ImageScores:
-    """Raises ImageError, also where the file is no longer the one indexed."""
+def score_record(
+    record: SplitRecord, root: Path, detectors: Mapping[str, Detector], held_out: Mapping[str, Detector]
+) -> ImageScores:
+    """By the detectors; of a valid image by those `held_out`, which have not seen it.
+
+    Raises:
+        ImageError: the image cannot be read, or the file is no longer the one indexed.
+    """
     image = read_indexed(root / record.path, record.sha256)
+    detectors = held_out if record.side == "valid" else detectors
     scores = score_image(image, detectors)
     ce, bce = scores["ce"], scores["bce"]
     prediction = PredictionRecord(
@@ -152,14 +159,14 @@ def judge_elsewhere(
 
 
 def run(paths: Paths, root: Path, elsewhere: Path | None) -> None:
-    detectors = load_detectors(paths.models, threads=1)
+    detectors, held_out = load_detectors(paths.models, threads=1), load_held_out(paths.models, threads=1)
     files = read_rows(paths.elsewhere_listing, FileRecord)
     faces, counts = judge_elsewhere(files, elsewhere, detectors) if elsewhere else ([], NOTHING_FROM_ELSEWHERE)
     is_drawn = elsewhere is not None and is_sample(elsewhere, files)
     write_rows(paths.elsewhere, ElsewhereRecord, faces)
     write_json(paths.metrics, counts | {"is_sample": is_drawn})
     records = [record for record in read_rows(paths.split, SplitRecord) if record.side != "excluded"]
-    images = list(on_all_machines(partial(score_record, root=root, detectors=detectors), records, "infer"))
+    images = list(on_all_machines(partial(score_record, root=root, detectors=detectors, held_out=held_out), records, "infer"))
     write_rows(paths.predictions, PredictionRecord, (image.prediction for image in images))
     write_rows(paths.perturbed, PerturbedRecord, (row for image in images for row in image.perturbed))
     write_rows(paths.evidence, EvidenceRecord, (row for image in images for row in image.evidence))

@@ -1,20 +1,20 @@
 """Decode each train and valid image once, to fixed-size arrays.
 
-reads   SPLIT, the side of each photo; FACES, its largest face; the photos in data.root; params.yaml: data, pack
+reads   SPLIT, the side of each photo; FACES, its largest face; the photos in data.root; params.yaml: data, pack, train.refit
 does    cuts out the face, aligned or as it stands, or the centre square, on all cores; train images once more in copies as the
-        web leaves them
+        web leaves them; for a refit valid images as train images too
 writes  PACKED/{train,valid}.npy: uint8 (N, px, px, 3), row i is the side's i-th row in SPLIT, as are those of all arrays;
         PACKED/train_laundered.npy: uint8 (N, copies, px, px, 3);
         PACKED/{train,valid}_regions.npy: uint8 (N, 1 + copies, px, px), which part of a face each pixel shows, of the photo and
         of each copy;
         PACKED/{train,valid}_cooccurrences.npy: float32 (N, 1 + copies, SIZE), of the photo's own pixels and of each copy's;
-        `infer` decodes the photos itself
+        for a refit PACKED/refit*.npy, as PACKED/train*.npy, of valid's photos; `infer` decodes the photos itself
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -27,12 +27,12 @@ from fakeface.core.arrays import map_array, writing_array
 from fakeface.core.errors import FakefaceError, run_as_command
 from fakeface.core.files import each_row
 from fakeface.core.parallel import on_all_machines
-from fakeface.core.records import FaceRecord, Framing, Side, SplitRecord
+from fakeface.core.records import FaceRecord, Framing, PackedName, Side, SplitRecord
 from fakeface.faces.cooccurrences import SIZE, Values, cooccurrences
 from fakeface.faces.crops import crop, scale_landmarks
 from fakeface.faces.finder import Points
 from fakeface.faces.regions import RegionMap
-from fakeface.params import DataParams, PackParams, load_params
+from fakeface.params import DataParams, PackParams, TrainParams, load_params
 from fakeface.photos.images import Pixels, read_indexed
 from fakeface.photos.perturbations import launder
 
@@ -49,6 +49,7 @@ class Paths:
 class Format:
     """How the images of a side are packed: see `crop`; `copies` is how many laundered ones come with each."""
 
+    side: Side
     framing: Framing
     px: int
     margin_px: int
@@ -75,13 +76,14 @@ class PackedPhoto(NamedTuple):
     cooccurrences: Values
 
 
-def formats_of(params: PackParams) -> dict[Side, Format]:
+def formats_of(params: PackParams, *, refit: bool) -> dict[PackedName, Format]:
     """Framed by its face, a train image shows more around the same face, in "centre" the same in more pixels."""
     if params.framing == "centre":
-        train = Format("centre", params.train_px, 0, params.laundered)
+        train = Format("train", "centre", params.train_px, 0, params.laundered)
     else:
-        train = Format(params.framing, params.eval_px, (params.train_px - params.eval_px) // 2, params.laundered)
-    return {"train": train, "valid": Format(params.framing, params.eval_px, 0, 0)}
+        train = Format("train", params.framing, params.eval_px, (params.train_px - params.eval_px) // 2, params.laundered)
+    formats: dict[PackedName, Format] = {"train": train, "valid": Format("valid", params.framing, params.eval_px, 0, 0)}
+    return formats | {"refit": replace(train, side="valid")} if refit else formats
 
 
 def photos_of(side: Side, split: Path, faces: Path) -> Iterator[Photo]:
@@ -110,18 +112,18 @@ def pack_photo(photo: Photo, root: Path, form: Format) -> PackedPhoto:
     return PackedPhoto(pixels[0], pixels[1:], regions, np.stack(values))
 
 
-def write_side(packed: Path, side: Side, photos: Iterator[PackedPhoto], count: int, form: Format) -> None:
-    """The side's arrays, with one photo at a time in memory."""
+def write_arrays(packed: Path, name: PackedName, photos: Iterator[PackedPhoto], count: int, form: Format) -> None:
+    """The arrays of a side's photos, with one photo at a time in memory."""
     shape = (count, form.side_px, form.side_px)
     with ExitStack() as stack:
-        write_pixels = stack.enter_context(writing_array(packed / f"{side}.npy", np.uint8, (*shape, 3)))
+        write_pixels = stack.enter_context(writing_array(packed / f"{name}.npy", np.uint8, (*shape, 3)))
         regions_shape = (count, 1 + form.copies, *shape[1:])
-        write_regions = stack.enter_context(writing_array(packed / f"{side}_regions.npy", np.uint8, regions_shape))
+        write_regions = stack.enter_context(writing_array(packed / f"{name}_regions.npy", np.uint8, regions_shape))
         values_shape = (count, 1 + form.copies, SIZE)
-        write_values = stack.enter_context(writing_array(packed / f"{side}_cooccurrences.npy", np.float32, values_shape))
+        write_values = stack.enter_context(writing_array(packed / f"{name}_cooccurrences.npy", np.float32, values_shape))
         write_laundered = None
-        if side == "train":
-            path = packed / f"{side}_laundered.npy"
+        if name != "valid":
+            path = packed / f"{name}_laundered.npy"
             write_laundered = stack.enter_context(writing_array(path, np.uint8, (count, form.copies, *shape[1:], 3)))
         for photo in photos:
             write_pixels(photo.pixels)
@@ -131,17 +133,18 @@ def write_side(packed: Path, side: Side, photos: Iterator[PackedPhoto], count: i
                 write_laundered(photo.laundered)
 
 
-def run(paths: Paths, root: Path, params: PackParams) -> None:
+def run(paths: Paths, root: Path, params: PackParams, *, refit: bool = False) -> None:
     counts = Counter(record.side for record in each_row(paths.split, SplitRecord))
-    for side, form in formats_of(params).items():
-        photos = photos_of(side, paths.split, paths.faces)
-        packed = on_all_machines(partial(pack_photo, root=root, form=form), photos, side, total=counts[side])
-        write_side(paths.packed, side, packed, counts[side], form)
+    for name, form in formats_of(params, refit=refit).items():
+        photos, count = photos_of(form.side, paths.split, paths.faces), counts[form.side]
+        packed = on_all_machines(partial(pack_photo, root=root, form=form), photos, name, total=count)
+        write_arrays(paths.packed, name, packed, count, form)
 
 
 def main(argv: list[str]) -> None:
     paths = parse_paths(Paths, argv)
-    run(paths, load_params(paths.params, "data", DataParams).root, load_params(paths.params, "pack", PackParams))
+    root, pack = load_params(paths.params, "data", DataParams).root, load_params(paths.params, "pack", PackParams)
+    run(paths, root, pack, refit=load_params(paths.params, "train", TrainParams).refit)
 
 
 if __name__ == "__main__":

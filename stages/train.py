@@ -3,12 +3,13 @@
 reads   PACKED/{train,valid}.npy, whose rows are those of SPLIT; STATS, their mean and deviation; INDEX_COUNTS, whether they
         are the drawn sample; params.yaml: augment, model, train, answers, and those that it logs
 does    trains on augmented crops, keeps the weights of the epoch with the best validation accuracy, stops early, resumes a
-        killed training after its last finished epoch, calibrates on valid, and logs to MLflow
+        killed training after its last finished epoch, calibrates on valid, and logs to MLflow; for a refit trains once more on
+        train and valid, PACKED/refit.npy, together
 writes  MODEL: weights, exported network, model card and run record; HISTORY, a row per epoch; METRICS, the best epoch's
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 from zlib import crc32
@@ -24,7 +25,7 @@ from fakeface.tracking.records import new_run_record
 from fakeface.tracking.runs import LiveRun, live_run
 from fakeface.training.checkpoint import Checkpoints, fingerprint, open_checkpoints
 from fakeface.training.devices import Device, device_tags, keep_freed_memory, peak_memory, select_device, use_available_cores
-from fakeface.training.fit import fit
+from fakeface.training.fit import FitResult, fit
 from fakeface.training.launching import joined, launch, processes_to_start
 from fakeface.training.looks import Looks, open_looks
 from fakeface.training.model_folder import write_model
@@ -108,6 +109,17 @@ class Log:
         self.live_run.log_epochs()
 
 
+class RefitLog:
+    """Prints how a refit goes, whose valid loss says nothing."""
+
+    def start(self, run_record: dict[str, Any]) -> None:
+        done = len(run_record["epochs"])
+        print("refit on train and valid together" + (f", resumed after epoch {done}" if done else ""), flush=True)
+
+    def log_epoch(self, epoch: EpochRecord, *, is_best: bool) -> None:  # noqa: ARG002 - as Log has it
+        print(f"epoch {epoch.epoch:>3}  loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:.3f}", flush=True)
+
+
 class Silence:
     """The log of the processes that train beside the first one."""
 
@@ -118,15 +130,24 @@ class Silence:
         pass
 
 
+def refit_recipe(recipe: Recipe, result: FitResult) -> Recipe:
+    """As many epochs as were best, whatever valid says of them."""
+    epochs = result.best.epoch
+    return replace(recipe, train=replace(recipe.train, epochs=epochs, patience=epochs))
+
+
 def run(paths: Paths, recipe: Recipe, max_error: float, ranks: Ranks = ALONE) -> None:
     """Train with the other processes, if there are any, of which the first one writes and logs."""
     stage = f"train_{paths.objective}"
     train, valid = (load_side(paths.packed, paths.split, side) for side in ("train", "valid"))
+    refit = load_side(paths.packed, paths.split, "refit") if recipe.train.refit else None
     keep_freed_memory()
     use_available_cores(ranks.local_count)
     device = select_device(recipe.train.device, recipe.train.precision, ranks)
     if not ranks.is_first:
-        fit(recipe, device, train, valid, Checkpoints(None), {"epochs": []}, Silence())
+        result = fit(recipe, device, train, valid, Checkpoints(None), {"epochs": []}, Silence())
+        if refit:
+            fit(refit_recipe(recipe, result), device, train, valid, Checkpoints(None), {"epochs": []}, Silence(), refit=refit)
         return
     tags = device_tags(device)
     run_record = new_run_record(stage, read_yaml(paths.params), LOGGED_SECTIONS, tags)
@@ -141,8 +162,14 @@ def run(paths: Paths, recipe: Recipe, max_error: float, ranks: Ranks = ALONE) ->
             log = Log(headline, run_under_way, paths.split)
             result = fit(recipe, device, train, valid, checkpoints, run_record, log, looks)
             result.run_record.update(best_epoch=result.best.epoch, memory=peak_memory(device))
+            network = result.network
+            if refit:
+                with open_checkpoints(checkout_root(), stage, f"{name}-refit") as of_refit:
+                    again = refit_recipe(recipe, result)
+                    network = fit(again, device, train, valid, of_refit, {"epochs": []}, RefitLog(), looks, refit).network
+                    of_refit.remove()
             is_sample = read_json(paths.index_counts)["is_sample"]
-            write_model(paths.model, result, recipe, valid, max_error, is_sample=is_sample)
+            write_model(paths.model, result, network, recipe, valid, max_error, is_sample=is_sample)
             write_rows(paths.history, EpochRecord, result.epochs)
             best = {name: value for name, value in asdict(result.best).items() if name not in ("epoch", "learning_rate")}
             write_json(paths.metrics, {"best_epoch": result.best.epoch, "epochs": len(result.epochs)} | best)

@@ -120,6 +120,11 @@ class Stage:
     def params(self) -> list[str]:
         return list(self.definition.get("params", []))
 
+    @property
+    def sections(self) -> set[str]:
+        """Of the parameters, which are sections but for `train.refit`, all that `pack` depends on there."""
+        return {name.partition(".")[0] for name in self.params}
+
 
 STAGES = [
     Stage(name, definition)

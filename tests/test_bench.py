@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -19,7 +19,6 @@ from bench.photos import Workspace, draw_small, new_workspace, write_params
 from bench.rounds import Goal, Measures, Options, Result, alternating, compared, is_reached, spread
 from bench.training import paired_interval
 from bench.trainings import BareTraining, FilesTraining, JpegDataset, notebook_transform, simple_transform
-from fakeface.core.records import Side
 from fakeface.training.batches import to_tensors
 from fakeface.training.devices import Device
 from fakeface.training.fit import new_network, valid_epoch
@@ -65,7 +64,9 @@ def test_a_workspace_has_as_many_of_both_classes_on_both_sides(work: Workspace) 
 
 @pytest.mark.parametrize("transform", [notebook_transform, simple_transform])
 @pytest.mark.parametrize(("side", "px"), [("train", 36), ("valid", 32)])
-def test_jpeg_files_give_the_packed_pixels(work: Workspace, recipe: Recipe, transform: Any, side: Side, px: int) -> None:
+def test_jpeg_files_give_the_packed_pixels(
+    work: Workspace, recipe: Recipe, transform: Any, side: Literal["train", "valid"], px: int
+) -> None:
     photos = JpegDataset(work.photos, work.records(side), transform(recipe, px, train=side == "train"))
     mean, std = (np.array(values).reshape(3, 1, 1) for values in (recipe.mean, recipe.std))
     packed = load_side(work.paths.packed, work.paths.split, side)

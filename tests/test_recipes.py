@@ -55,7 +55,7 @@ def test_every_section_is_right_and_they_fit_together(path: Path) -> None:
 @of_each_file
 def test_every_section_is_somebodys(path: Path) -> None:
     """Each is read by a stage that declares it."""
-    assert read_yaml(path).keys() == {section for stage in STAGES for section in stage.params}
+    assert read_yaml(path).keys() == {section for stage in STAGES for section in stage.sections}
     assert SECTIONS.keys() == {section for module in MODULES for section in loaded_sections(module)}
     assert read_yaml(path)["data"].keys() == {"root"}
 
@@ -87,7 +87,7 @@ def test_of_the_notebooks_training_only_seed_and_device_are_ours() -> None:
     recipe = read_yaml(ROOT / "recipes/notebook.yaml")
     ours = {f"{section}.{key}" for section, values in NOTEBOOK.items() for key in recipe[section].keys() - values.keys()}
     seeds_and_device = {"split.seed", "split.fold", "split.test_fraction", "train.seed", "train.device", "train.processes"}
-    assert ours == seeds_and_device | {"model.frozen", "model.parts", "model.cooccurrences", "model.overview"}
+    assert ours == seeds_and_device | {"model.frozen", "model.parts", "model.cooccurrences", "model.overview", "train.refit"}
 
 
 def test_every_other_recipe_keeps_related_photos_apart() -> None:

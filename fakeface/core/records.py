@@ -32,6 +32,8 @@ FRAMINGS: tuple[Framing, ...] = ("face", "native", "centre")
 
 Bit = Literal[0, 1]
 Side = Literal["train", "valid", "test", "excluded"]
+PackedName = Literal["train", "valid", "refit"]
+"""Of packed arrays: those of the sides, and valid's photos as training sees them."""
 RelationKind = Literal["bytes", "pixels", "photo", "mirrored"]
 
 WEB: Final = "web"

@@ -13,13 +13,14 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from fakeface.core.errors import FakefaceError, ParamsError
-from fakeface.core.records import EpochRecord
+from fakeface.core.records import EpochRecord, PackedName
 from fakeface.training.batches import SideInputs, batch_sizes, to_tensors, train_batches, valid_batches
 from fakeface.training.branches import Branches, branches_to_train, forward, logits_of, training_loss
 from fakeface.training.calibration import HALF
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.devices import Device, Stopwatch
 from fakeface.training.early_stopping import best_epoch, is_over
+from fakeface.training.joined import Joined
 from fakeface.training.looks import Looks
 from fakeface.training.network import copy_weights, new_classifier
 from fakeface.training.optimization import average_of, current_learning_rate, learning_rate, new_optimizer, set_learning_rate
@@ -62,23 +63,30 @@ def fit(
     run_record: dict[str, Any],
     log: Log,
     looks: Looks = Looks(),  # noqa: B008 - it holds nothing
+    refit: PackedSide | None = None,
 ) -> FitResult:
     """Train a network until `epochs` or `patience` run out, resuming from the last checkpoint if there is one.
 
-    Where weights are averaged, it is their average that is evaluated and kept, after all epochs.
+    Where weights are averaged, it is their average that is evaluated and kept, after all epochs. With
+    `refit`, valid's photos as training sees them, the network is trained on them too, for all epochs; valid tells nothing then.
 
     Raises:
         ParamsError: the network takes no images of the side asked for, or cannot be exported for it.
         FakefaceError: the loss diverges, or a checkpoint cannot be written.
     """
-    check_batches(len(train.records), recipe, device)
+    check_batches(len(train.records) + (len(refit.records) if refit else 0), recipe, device)
     network = new_network(recipe, device, eval_px=valid.images.shape[1])
     optimizer = new_optimizer(network, recipe.train)
     averaged = (
         AveragedModel(network, avg_fn=average_of(recipe.train.averaging), use_buffers=True) if recipe.train.averaging else None
     )
     evaluated = averaged.module if averaged else network
-    train_set, valid_set = sides(network, train, valid, recipe, device, looks)
+    train_set, valid_set = (
+        inputs(network, train, "train", recipe, device, looks),
+        inputs(network, valid, "valid", recipe, device, looks),
+    )
+    if refit:
+        train_set = Joined.of(train_set, inputs(network, refit, "refit", recipe, device, looks))
     epochs: list[EpochRecord] = []
     best_weights: dict[str, Tensor] = {}
 
@@ -122,7 +130,8 @@ def fit(
         checkpoints.save(state | {"epochs": list(map(asdict, epochs))}, number, best.epoch)
         log.log_epoch(epoch, is_best=epoch == best and averaged is None)
 
-    network.load_state_dict(averaged.module.state_dict() if averaged else best_weights)
+    if averaged or not refit:
+        network.load_state_dict(averaged.module.state_dict() if averaged else best_weights)
     return FitResult(network, predict(network, valid_set, recipe, device), epochs, best_epoch(epochs, recipe.train), run_record)
 
 
@@ -194,15 +203,12 @@ def predict(network: nn.Module, side: SideInputs, recipe: Recipe, device: Device
     return recipe.objective.p_fake(torch.cat(logits).double()).cpu().numpy()
 
 
-def sides(
-    network: nn.Module, train: PackedSide, valid: PackedSide, recipe: Recipe, device: Device, looks: Looks
-) -> tuple[SideInputs, SideInputs]:
-    """Train and valid images on the device; where the backbone is frozen, what it makes of them, once for all epochs."""
-    train_set, valid_set = to_tensors(train, device), to_tensors(valid, device)
+def inputs(network: nn.Module, side: PackedSide, name: PackedName, recipe: Recipe, device: Device, looks: Looks) -> SideInputs:
+    """A side's images on the device; where the backbone is frozen, what it makes of them, once for all epochs."""
+    tensors = to_tensors(side, device)
     if not (isinstance(network, RegionNetwork) and network.frozen):
-        return train_set, valid_set
-    of_train = look_once(network, train_set, recipe, device, looks, train=True)
-    return of_train, look_once(network, valid_set, recipe, device, looks, train=False)
+        return tensors
+    return look_once(network, tensors, recipe, device, looks, name)
 
 
 def count_correct(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save
+from torch import nn
 
 from fakeface.core.files import replacing, write_json
-from fakeface.detector import CARD_FILE, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE
+from fakeface.detector import CARD_FILE, HELD_OUT, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE
 from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature
 from fakeface.training.export import ExportedClassifier, check_export, export_onnx
 from fakeface.training.fit import FitResult
@@ -21,25 +22,28 @@ CHECKED_IMAGES = 8
 
 
 def write_model(
-    folder: Path, result: FitResult, recipe: Recipe, valid: PackedSide, max_error: float, *, is_sample: bool
+    folder: Path,
+    result: FitResult,
+    network: nn.Module,
+    recipe: Recipe,
+    valid: PackedSide,
+    max_error: float,
+    *,
+    is_sample: bool,
 ) -> None:
-    """Calibrate the trained network on the valid images, where it may err in `max_error` of its answers; write its folder.
+    """Calibrate on the valid images, where the model may err in `max_error` of its answers; write the folder of `network`.
+
+    If that is another than the training's, which has not seen the valid images, HELD_OUT has a folder of the latter too.
 
     Raises:
-        FakefaceError: the exported network does not compute what the trained one does.
+        FakefaceError: an exported network does not compute what the trained one does.
     """
     temperature = fit_temperature(valid.labels, result.valid_p_fake)
     p_fake = apply_temperature(result.valid_p_fake, temperature)
-    image_px = valid.images.shape[1]
-    classifier = ExportedClassifier(result.network, recipe.objective, recipe.mean, recipe.std, temperature).eval().cpu()
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        temporary.write_bytes(save(copy_weights(result.network)))
-    with replacing(folder / NETWORK_FILE) as temporary:
-        export_onnx(classifier, image_px, temporary)
     card = {
         "objective": recipe.objective_name,
         "arch": recipe.model.arch,
-        "image_px": image_px,
+        "image_px": valid.images.shape[1],
         "framing": recipe.framing,
         "is_sample": is_sample,
         "mean": recipe.mean,
@@ -49,12 +53,23 @@ def write_model(
         "thresholds": choose_thresholds(valid.labels, p_fake),
         "answers": asdict(choose_answers(valid.labels, p_fake, max_error)),
     }
-    write_json(folder / CARD_FILE, card)
+    with replacing(folder / WEIGHTS_FILE) as temporary:
+        temporary.write_bytes(save(copy_weights(network)))
     write_json(folder / RUN_FILE, result.run_record)
+    for of, where in {network: folder, result.network: folder / HELD_OUT if network is not result.network else folder}.items():
+        write_json(where / CARD_FILE, card)
+        classifier = ExportedClassifier(of, recipe.objective, recipe.mean, recipe.std, temperature).eval().cpu()
+        _export(classifier, valid, where / NETWORK_FILE)
+
+
+def _export(classifier: ExportedClassifier, valid: PackedSide, path: Path) -> None:
+    """Write the network, and check it on a few valid images."""
+    with replacing(path) as temporary:
+        export_onnx(classifier, valid.images.shape[1], temporary)
     first = slice(CHECKED_IMAGES)
     examples: dict[str, NDArray[Any]] = {
         "images": np.array(valid.images[first]),
         "regions": np.array(valid.regions[first, 0]),
         "cooccurrences": np.array(valid.cooccurrences[first, 0]),
     }
-    check_export(classifier, examples, folder / NETWORK_FILE)
+    check_export(classifier, examples, path)

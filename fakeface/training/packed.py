@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fakeface.core.arrays import map_array
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_rows
-from fakeface.core.records import PARTS, REAL, Side, SplitRecord
+from fakeface.core.records import PARTS, REAL, PackedName, Side, SplitRecord
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,17 @@ class PackedSide:
         return np.array(rows, dtype=np.float32).reshape(-1, len(PARTS))  # None becomes NaN
 
 
-def load_side(packed: Path, split: Path, side: Side) -> PackedSide:
-    """Raises FakefaceError if a file is not an array, or has another number of images than the table has rows."""
+def load_side(packed: Path, split: Path, name: PackedName) -> PackedSide:
+    """The arrays of that name. Raises FakefaceError if one is none, or has another number of images than the table has rows."""
+    side: Side = "valid" if name == "refit" else name
     records = [record for record in read_rows(split, SplitRecord) if record.side == side]
 
-    def load(name: str) -> NDArray[Any]:
-        array = map_array(packed / name)
+    def load(file: str) -> NDArray[Any]:
+        array = map_array(packed / file)
         if len(array) != len(records):
-            raise FakefaceError(f"{packed / name}: {len(array)} images; {split} has {len(records)} of side {side}")
+            raise FakefaceError(f"{packed / file}: {len(array)} images; {split} has {len(records)} of side {side}")
         return array
 
-    images, regions, cooccurrences = load(f"{side}.npy"), load(f"{side}_regions.npy"), load(f"{side}_cooccurrences.npy")
-    laundered = load("train_laundered.npy") if side == "train" else np.zeros((len(images), 0, *images.shape[1:]), np.uint8)
+    images, regions, cooccurrences = (load(f"{name}{of}.npy") for of in ("", "_regions", "_cooccurrences"))
+    laundered = np.zeros((len(images), 0, *images.shape[1:]), np.uint8) if name == "valid" else load(f"{name}_laundered.npy")
     return PackedSide(images, regions, laundered, cooccurrences, records)

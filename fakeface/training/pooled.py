@@ -1,12 +1,13 @@
 """What a frozen backbone makes of the images, looked at once for all epochs: each photo and copy, as it is and flipped."""
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from fakeface.core.records import PackedName
 from fakeface.training.augmentation import COLOURS, swap_eyes
 from fakeface.training.batches import SideTensors, eval_rows
 from fakeface.training.devices import Device
@@ -50,10 +51,9 @@ class PooledTensors(NamedTuple):
 
 
 def look_once(
-    network: RegionNetwork, side: SideTensors, recipe: Recipe, device: Device, looks: Looks, *, train: bool
+    network: RegionNetwork, side: SideTensors, recipe: Recipe, device: Device, looks: Looks, name: PackedName
 ) -> PooledTensors:
-    """In float32, as it is exported; of train images copies and flipped ones too. Of several processes each looks at a part."""
-    name: Literal["train", "valid"] = "train" if train else "valid"
+    """In float32, as it is exported; but of valid also of copies and flipped. Of several processes each looks at a part."""
     pooled: Tensor | None = device.ranks.of_first(looks.load(name))
     if pooled is None:
         pooled = _pooled(network, side, recipe, device, name)
@@ -65,12 +65,10 @@ def look_once(
 
 
 @torch.no_grad()
-def _pooled(
-    network: RegionNetwork, side: SideTensors, recipe: Recipe, device: Device, name: Literal["train", "valid"]
-) -> Tensor:
+def _pooled(network: RegionNetwork, side: SideTensors, recipe: Recipe, device: Device, name: PackedName) -> Tensor:
     """(N, 1 + K, 2, width), of valid (N, 1, 1, width)."""
     network.eval()
-    count, versions, flips = (len(side.labels), 1 + side.copies, 2) if name == "train" else (len(side.labels), 1, 1)
+    count, versions, flips = (len(side.labels), 1, 1) if name == "valid" else (len(side.labels), 1 + side.copies, 2)
     pooled = torch.zeros((count, versions, flips, network.features.width), device=device.torch_device)
     own_batches = eval_rows(count, LOOK_BATCH_SIZE)[device.ranks.rank :: device.ranks.count]
     is_hidden = None if device.ranks.is_first else True

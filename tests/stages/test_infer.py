@@ -22,12 +22,13 @@ from fakeface.core.records import (
     SAMPLE_MARKER,
     ElsewhereRecord,
     EvidenceRecord,
+    ObjectiveName,
     PerturbedRecord,
     PredictionRecord,
     Side,
     SplitRecord,
 )
-from fakeface.detector import CARD_FILE, NETWORK_FILE, load_detectors, score_image
+from fakeface.detector import CARD_FILE, HELD_OUT, NETWORK_FILE, load_detectors, score_image
 from fakeface.faces.crops import crop
 from fakeface.faces.finder import find_landmarks
 from fakeface.photos.images import fit, read_image
@@ -57,11 +58,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both models, calibrated by a temperature other than 1."""
     folder = tmp_path_factory.mktemp("models")
     for objective in OBJECTIVES:
-        plain = write_model(folder / objective, objective)
-        mean, std = plain.mean.flatten().tolist(), plain.std.flatten().tolist()
-        calibrated = ExportedClassifier(plain.network, OBJECTIVES[objective], mean, std, TEMPERATURE)
-        export_onnx(calibrated, IMAGE_PX, folder / objective / NETWORK_FILE)
+        write_calibrated(folder / objective, objective, TEMPERATURE)
     return folder
+
+
+def write_calibrated(folder: Path, objective: ObjectiveName, temperature: float) -> None:
+    plain = write_model(folder, objective)
+    mean, std = plain.mean.flatten().tolist(), plain.std.flatten().tolist()
+    export_onnx(
+        ExportedClassifier(plain.network, OBJECTIVES[objective], mean, std, temperature), IMAGE_PX, folder / NETWORK_FILE
+    )
 
 
 @pytest.fixture
@@ -121,6 +127,24 @@ def test_it_is_what_predict_says_of_the_same_photo(
     for objective in OBJECTIVE_NAMES:
         expected = [verdict[objective]["p_fake"] for verdict in told]
         assert [getattr(row, f"{objective}_p_fake") for row in rows] == expected
+
+
+def test_a_valid_photo_is_judged_by_the_networks_that_have_not_seen_it(
+    run: Callable[[], Outcome], models: Path, tmp_path: Path
+) -> None:
+    """Also as the web leaves it; photos of the other sides are judged by the refitted ones."""
+    run()
+    before, web_before = predictions(tmp_path), read_rows(tmp_path / "perturbed.csv", PerturbedRecord)
+    for objective in OBJECTIVE_NAMES:
+        shutil.move(models / objective, tmp_path / objective)
+        write_calibrated(models / objective, objective, 2 * TEMPERATURE)
+        shutil.move(tmp_path / objective, models / objective / HELD_OUT)
+    run()
+    after, web_after = predictions(tmp_path), read_rows(tmp_path / "perturbed.csv", PerturbedRecord)
+    assert {one.side for one, other in zip(before, after, strict=True) if one == other} == {"valid"}
+    assert {one.side for one, other in zip(before, after, strict=True) if one != other} == {"train", "test"}
+    (valid,) = (row.path for row in after if row.side == "valid")
+    assert {one.path for one, other in zip(web_before, web_after, strict=True) if one == other} == {valid}
 
 
 def test_of_a_face_it_is_what_predict_says_too(

@@ -48,9 +48,12 @@ ROWS: tuple[tuple[Side, tuple[int, int]], ...] = (
 )
 
 
-def write_pack_params(folder: Path, root: Path, train_px: object = 40, framing: Framing = "centre", laundered: int = 0) -> None:
+def write_pack_params(
+    folder: Path, root: Path, train_px: object = 40, framing: Framing = "centre", laundered: int = 0, *, refit: bool = False
+) -> None:
     pack = {"train_px": train_px, "eval_px": 32, "framing": framing, "laundered": laundered}
-    write_params(folder / "params.yaml", {"data": {"root": str(root)}, "pack": pack, "augment": {"crop_px": 40}})
+    changes = {"data": {"root": str(root)}, "pack": pack, "augment": {"crop_px": 40}, "train": {"refit": refit}}
+    write_params(folder / "params.yaml", changes)
 
 
 @pytest.fixture
@@ -113,6 +116,24 @@ def test_row_i_is_the_sides_ith_image_as_anybody_reads_it(run: Callable[[], Outc
         assert regions.dtype == np.uint8
         assert (regions == Region.REST).all()
     assert np.load(tmp_path / "packed/train_laundered.npy", mmap_mode="r").shape == (3, 0, 40, 40, 3)
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_for_a_refit_valid_photos_are_packed_as_train_photos_too(
+    run: Callable[[], Outcome], drawn: Path, tmp_path: Path, framing: Framing
+) -> None:
+    """What is packed of them as train photos is what would be if train were their side."""
+    write_pack_params(tmp_path, drawn, framing=framing, laundered=2, refit=True)
+    assert run() == Outcome(0, "", "")
+    of_refit = {path.name: np.load(path) for path in (tmp_path / "packed").glob("refit*")}
+    assert sorted(of_refit) == [name.replace("train", "refit") for name in ARRAYS if "train" in name]
+    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == sorted([*ARRAYS, *of_refit])
+    rows = read_rows(tmp_path / "split.csv", SplitRecord)
+    swapped: dict[str, Side] = {"train": "valid", "valid": "train"}
+    write_rows(tmp_path / "split.csv", SplitRecord, [replace(row, side=swapped.get(row.side, row.side)) for row in rows])
+    assert run() == Outcome(0, "", "")
+    for name, array in of_refit.items():
+        np.testing.assert_array_equal(np.load(tmp_path / "packed" / name.replace("refit", "train")), array)
 
 
 def members(tmp_path: Path, side: Side) -> list[tuple[SplitRecord, Points | None]]:

@@ -211,6 +211,16 @@ def test_the_sample_is_marked_and_photos_are_not(reported: Reporter, sample: Res
     assert "drawn" not in before
 
 
+def test_of_a_refitted_model_it_is_said_whose_scores_those_on_valid_are(reported: Reporter, sample: Results) -> None:
+    results = write_results(reported.root / "refitted", images())
+    write_photos_of(results.root, images())
+    set_params(results, {"refit": True}, "train")
+    report.main(results.arguments())
+    for name in ("metrics/report.html", "docs/model-card.md"):
+        assert "on valid is that of the network before" in (results.root / name).read_text()
+        assert "that of the network before" not in (sample.root / name).read_text()
+
+
 @pytest.mark.parametrize("label", [REAL, FAKE])
 def test_a_test_side_of_one_class_has_a_report_without_auc(reported: Reporter, label: int) -> None:
     rows = [row if row.side != "test" or row.label == label else replace(row, side="excluded") for row in images()]

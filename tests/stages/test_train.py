@@ -8,6 +8,7 @@ import pytest
 
 from fakeface.core.files import read_rows, write_json, write_rows
 from fakeface.core.records import EpochRecord, SplitRecord
+from fakeface.detector import HELD_OUT, load_detector
 from fakeface.training.checkpoint import fingerprint
 from stages.train import DECISIVE_CODE, Paths, code_files, training_fingerprints
 from tests.architecture import STAGES
@@ -87,14 +88,19 @@ def test_the_fingerprint_covers_parameters_data_device_and_weights(tmp_path: Pat
 
 def stage_inputs(folder: Path) -> list[str]:
     """What `train` reads, tiny: noise of which the fakes are brighter; the stage's arguments."""
-    sides = {"train": packed_side("train", 24, 36), "valid": packed_side("valid", 10, 32)}
+    sides = {
+        "train": packed_side("train", 24, 36),
+        "valid": packed_side("valid", 10, 32),
+        "refit": packed_side("valid", 10, 36),
+    }
     (folder / "packed").mkdir()
     for name, side in sides.items():
         np.save(folder / f"packed/{name}.npy", side.images)
         np.save(folder / f"packed/{name}_regions.npy", side.regions.repeat(2, axis=1))
         np.save(folder / f"packed/{name}_cooccurrences.npy", side.cooccurrences.repeat(2, axis=1))
-    np.save(folder / "packed/train_laundered.npy", 255 - sides["train"].images[:, np.newaxis])
-    write_rows(folder / "split.csv", SplitRecord, [record for side in sides.values() for record in side.records])
+    for name in ("train", "refit"):
+        np.save(folder / f"packed/{name}_laundered.npy", 255 - sides[name].images[:, np.newaxis])
+    write_rows(folder / "split.csv", SplitRecord, [*sides["train"].records, *sides["valid"].records])
     write_json(folder / "stats.json", {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]})
     write_json(folder / "index.json", {"is_sample": True})
     names = {"packed": "packed", "split": "split.csv", "stats": "stats.json", "index-counts": "index.json"}
@@ -103,12 +109,14 @@ def stage_inputs(folder: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_does_and_one_of_them_writes(tmp_path: Path) -> None:
-    """The network that looks by region: batch normalisation of its own, dropout, a loss of parts that some images know."""
+    """The network that looks by region, refitted: batch normalisation, dropout, a loss of parts that some images know."""
     inputs, histories = stage_inputs(tmp_path), []
     for processes in (1, 2):
         out = tmp_path / str(processes)
         out.mkdir()
-        write_params(out / "params.yaml", {**TINY, "train": TINY["train"] | {"processes": processes, "averaging": 0.0}})
+        write_params(
+            out / "params.yaml", {**TINY, "train": TINY["train"] | {"processes": processes, "averaging": 0.0, "refit": True}}
+        )
         names = {"model": "model", "metrics": "metrics.json", "history": "history.csv", "params": "params.yaml"}
         outputs = [word for name, path in names.items() for word in (f"--{name}", str(out / path))]
         done = Checkout(ROOT, environment(DVC_ROOT=str(out), PYTHONPATH=str(ROOT))).run(
@@ -116,6 +124,9 @@ def test_two_processes_train_what_one_does_and_one_of_them_writes(tmp_path: Path
         )
         assert done.stdout.count("train_ce: 24 train and 10 valid images") == 1
         assert (", 2 processes" in done.stdout) == (processes == 2)
+        assert done.stdout.count("\nrefit on train and valid together\n") == 1
+        assert load_detector(out / "model" / HELD_OUT).thresholds == load_detector(out / "model").thresholds
+        assert not list((out / ".resume/train_ce").glob("*/*.pt"))
         (run,) = runs_at(f"sqlite:///{out / 'mlflow.db'}")
         assert run.data.tags["device.processes"] == str(processes)
         histories.append([asdict(epoch) for epoch in read_rows(out / "history.csv", EpochRecord)])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from fakeface.core.errors import FakefaceError, ParamsError
 from fakeface.core.records import ObjectiveName
@@ -16,7 +17,7 @@ from fakeface.training.batches import Batch, to_tensors, train_batches
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.fit import FitResult, TrainMeans, fit, new_network, predict, train_epoch, valid_epoch
 from fakeface.training.network import copy_weights
-from fakeface.training.optimization import current_learning_rate, learning_rate, new_optimizer
+from fakeface.training.optimization import average_of, current_learning_rate, learning_rate, new_optimizer
 from fakeface.training.recipe import MEMORY_FORMATS, Recipe
 from tests.training.tiny import (
     CPU,
@@ -31,6 +32,8 @@ from tests.training.tiny import (
     tiny_network,
     with_train,
 )
+
+PACKED = ("images", "regions", "laundered", "cooccurrences", "records")
 
 
 @pytest.fixture(autouse=True)
@@ -298,3 +301,20 @@ def test_a_resumed_training_with_averaged_weights_ends_the_same_bit_for_bit(tmp_
     resumed = run_fit(recipe, folder=tmp_path)
     assert resumed.epochs == whole.epochs
     assert same(copy_weights(resumed.network), copy_weights(whole.network))
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_a_refit_trains_on_valids_photos_too_through_all_epochs(averaging: float) -> None:
+    """Those that stand for valid's here are what they are in one long train side, of which the order is the same."""
+    recipe = with_train(epochs=3, averaging=averaging, patience=3)
+    both = packed_side("train", 20, TRAIN_PX)
+    train, more = (replace(both, **{name: getattr(both, name)[part] for name in PACKED}) for part in (slice(12), slice(12, 20)))
+    valid = packed_side("valid", 10, EVAL_PX)
+    refitted = fit(recipe, CPU, train, valid, Checkpoints(None), {"epochs": []}, RecordingLog(), refit=more)
+    network = new_network(recipe, CPU, EVAL_PX)
+    optimizer = new_optimizer(network, recipe.train)
+    averaged = AveragedModel(network, avg_fn=average_of(averaging), use_buffers=True) if averaging else None
+    for number in (1, 2, 3):
+        train_epoch(network, averaged, optimizer, to_tensors(both, CPU), recipe, CPU, number)
+    last = averaged.module if averaged else network
+    assert same(copy_weights(refitted.network), copy_weights(last))

@@ -51,7 +51,7 @@ def outputs_of(network: RegionNetwork, inputs: Tensor | Seen, cooccurrences: Ten
 def test_an_epoch_of_what_was_looked_at_once_is_one_of_the_images(network: RegionNetwork) -> None:
     """The same images, copies and flips in the same order, with the same labels and parts, for the overview too."""
     images = to_tensors(train_side(), CPU)
-    pooled = look_once(network, images, LOOKED_AT, CPU, Looks(), train=True)
+    pooled = look_once(network, images, LOOKED_AT, CPU, Looks(), "train")
     assert pooled.pooled.shape == (12, 2, 2, network.features.width)
     epochs = [list(train_batches(side, LOOKED_AT, CPU, torch.Generator().manual_seed(3))) for side in (images, pooled)]
     for mine, yours in zip(*epochs, strict=True):
@@ -68,7 +68,7 @@ def test_an_epoch_of_what_was_looked_at_once_is_one_of_the_images(network: Regio
 
 def test_valid_images_are_looked_at_as_they_are(network: RegionNetwork) -> None:
     images = to_tensors(packed_side("valid", 5, PX), CPU)
-    pooled = look_once(network, images, LOOKED_AT, CPU, Looks(), train=False)
+    pooled = look_once(network, images, LOOKED_AT, CPU, Looks(), "valid")
     assert isinstance(pooled, PooledTensors)
     assert pooled.pooled.shape == (5, 1, 1, network.features.width)
     ((one,), (other,)) = (list(valid_batches(side, LOOKED_AT, CPU)) for side in (images, pooled))
@@ -78,7 +78,7 @@ def test_valid_images_are_looked_at_as_they_are(network: RegionNetwork) -> None:
 
 def test_without_an_overview_nothing_but_what_is_pooled_is_passed_on(network: RegionNetwork) -> None:
     network.overview = None
-    pooled = look_once(network, to_tensors(packed_side("valid", 5, PX), CPU), LOOKED_AT, CPU, Looks(), train=False)
+    pooled = look_once(network, to_tensors(packed_side("valid", 5, PX), CPU), LOOKED_AT, CPU, Looks(), "valid")
     (batch,) = valid_batches(pooled, LOOKED_AT, CPU)
     assert batch.inputs.planes is None
     assert len(network.eval().branches(batch.inputs, batch.cooccurrences)) == 2

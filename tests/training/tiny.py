@@ -31,6 +31,7 @@ TRAIN = TrainParams(
     epochs=3,
     patience=3,
     averaging=0.0,
+    refit=False,
     device="cpu",
     precision="float32",
     layout="channels_last",
