@@ -67,8 +67,8 @@ def fit(
 ) -> FitResult:
     """Train a network until `epochs` or `patience` run out, resuming from the last checkpoint if there is one.
 
-    Where weights are averaged, it is their average that is evaluated and kept, after all epochs. With
-    `refit`, valid's photos as training sees them, the network is trained on them too, for all epochs; valid tells nothing then.
+    Where weights are averaged, it is their average that is evaluated and kept, after all epochs. With `refit`, valid's photos
+    as training sees them, the network is trained on them too, for all epochs; what is told of valid then tells nothing.
 
     Raises:
         ParamsError: the network takes no images of the side asked for, or cannot be exported for it.
@@ -81,10 +81,8 @@ def fit(
         AveragedModel(network, avg_fn=average_of(recipe.train.averaging), use_buffers=True) if recipe.train.averaging else None
     )
     evaluated = averaged.module if averaged else network
-    train_set, valid_set = (
-        inputs(network, train, "train", recipe, device, looks),
-        inputs(network, valid, "valid", recipe, device, looks),
-    )
+    train_set = inputs(network, train, "train", recipe, device, looks)
+    valid_set = inputs(network, valid, "valid", recipe, device, looks)
     if refit:
         train_set = Joined.of(train_set, inputs(network, refit, "refit", recipe, device, looks))
     epochs: list[EpochRecord] = []

@@ -42,12 +42,14 @@ class Overview(nn.Module):
 
     def look(self, planes: Tensor) -> Tensor:
         """The feature maps, float32 (N, C, h, w), of the face in planes as `shrunk` gives them; in training it moves about."""
-        matrix, origin = alignment(planes)
-        if self.training:
-            shifts = (2 * torch.rand([len(planes), 1, 2], device=planes.device) - 1) * SHIFT
-            origin = origin + shifts @ matrix.transpose(1, 2)
-        points = _centres(planes.shape[-1], planes) @ matrix.unsqueeze(1).transpose(2, 3) + origin.unsqueeze(1)
-        features: Tensor = self.backbone(_sampled(planes[:, :COLOURS], points, "reflection"))[self.name]
+        with torch.autocast(planes.device.type, enabled=False):  # places in bf16 would be a pixel off
+            matrix, origin = alignment(planes)
+            if self.training:
+                shifts = (2 * torch.rand([len(planes), 1, 2], device=planes.device) - 1) * SHIFT
+                origin = origin + shifts @ matrix.transpose(1, 2)
+            points = _centres(planes.shape[-1], planes) @ matrix.unsqueeze(1).transpose(2, 3) + origin.unsqueeze(1)
+            colours = _sampled(planes[:, :COLOURS], points, "reflection")
+        features: Tensor = self.backbone(colours)[self.name]
         return features.float()
 
     def forward(self, features: Tensor) -> Tensor:

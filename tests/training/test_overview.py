@@ -45,6 +45,13 @@ def test_a_face_is_as_large_upright_and_in_the_middle_of_every_view(
         assert float(colour.mean()) == pytest.approx(np.pi * 0.08**2, rel=0.1)
 
 
+def test_a_face_is_aligned_as_exactly_in_bf16() -> None:
+    planes, overview = face(0.6, 25, (0.45, 0.6)), Overview(Colours(), "colours", 3).eval()
+    expected = overview.look(planes)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(overview.look(planes), expected)
+
+
 def test_without_a_face_the_crop_is_seen_as_it_stands() -> None:
     planes = face(0.7, 10, (0.5, 0.5))
     planes[:, 3][planes[:, 3] == float(Region.MOUTH)] = float(Region.REST)
