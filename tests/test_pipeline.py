@@ -148,7 +148,7 @@ def test_the_readmes_experiments_give_what_it_says_from_top_to_bottom(copy: Chec
     That store does not exist at first, two experiments run at once, and each in a folder that is deleted when it ends.
     """
     commands, output = experiments_of_readme(), {}
-    assert len(commands) == 12
+    assert len(commands) == 13
     for command in commands:
         line = " ".join(command)
         output[line] = copy.run(*as_run_here(command)).stdout
@@ -157,6 +157,7 @@ def test_the_readmes_experiments_give_what_it_says_from_top_to_bottom(copy: Chec
     assert ran(output["dvc exp run --temp -S threshold=few_false_alarms"]) == ["evaluate", "report"]
     trained = ["train_ce", "train_bce", "infer", "evaluate", "report"]
     assert ran(output["dvc exp run --temp -S train.lr=3e-4"]) == trained  # what precedes is known, though no lock is committed
+    assert ran(output["dvc exp run --temp -S train.refit=true"]) == ["pack", *trained]
     assert ran(output["dvc repro train_bce"]) == []
     assert "fold 1" in output["fakeface folds"]
     dropped = ".*(/|pair|precision|error|brier|ece|gap|coverage)"
@@ -166,7 +167,7 @@ def test_the_readmes_experiments_give_what_it_says_from_top_to_bottom(copy: Chec
 
     shown = table(copy.run("dvc", "exp", "show", "--csv", "--only-changed", "--drop", dropped).stdout)
     expected = [{"params.yaml:loss": "bce"}, {"train.lr": "0.0003"}, {"train.seed": "1"}, {"train.seed": "2"}]
-    expected += [{}, {"split.fold": "1"}, {"split.by": "image"}, {"threshold": "few_false_alarms"}]
+    expected += [{}, {"split.fold": "1"}, {"split.by": "image"}, {"threshold": "few_false_alarms"}, {"train.refit": "True"}]
     assert sorted(map(str, changed(shown))) == sorted(map(str, expected))
 
     runs = copy.runs()
