@@ -1,7 +1,9 @@
 """Decoding and statistics as others write them, and as fast as they can be; no torch. Commands take a list of arguments."""
 
+import os
+from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fakeface.core.cores import available_cores
-from fakeface.core.parallel import on_all_machines
+from fakeface.core.parallel import SCHEDULER, on_all_machines
 
 Pixels = NDArray[np.uint8]
 
@@ -26,15 +28,28 @@ def decoded(path: Path, px: int) -> Pixels:
 
 
 def give_out(argv: list[str]) -> None:
-    """PHOTO COUNT: have the photo decoded so many times, on workers where there are some; without a photo nothing is done."""
+    """PHOTO COUNT: have the photo decoded so many times, on workers where there are some."""
     photo, count = argv
-    work = partial(nothing_or_decoded, photo=Path(photo)) if photo else nothing_or_decoded
-    for _ in on_all_machines(work, repeat(0, int(count)), None):
+    for _ in on_all_machines(partial(decoded_again, photo=Path(photo)), repeat(0, int(count)), None):
         pass
 
 
-def nothing_or_decoded(_: int, photo: Path | None = None) -> Pixels | None:
-    return None if photo is None else decoded(photo, 64)
+def decoded_again(_: int, photo: Path) -> Pixels:
+    return decoded(photo, 64)
+
+
+def give_out_nothing(argv: list[str]) -> None:
+    """COUNT: so many tasks that do nothing, on the scheduler's workers, a few at a time."""
+    from fakeface.core.cluster import connected
+
+    with connected(os.environ[SCHEDULER]) as cluster:
+        submit, waiting = cluster.submitter(partial(int)), deque[Future[int]]()
+        for number in range(int(argv[0])):
+            waiting.append(submit(number))
+            if len(waiting) > 2 * cluster.threads():
+                waiting.popleft().result()
+        for future in waiting:
+            future.result()
 
 
 def statistics_in_lists(images: Iterable[Pixels]) -> tuple[list[float], list[float]]:

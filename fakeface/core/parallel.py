@@ -1,12 +1,13 @@
 """Do the same work on many items, spread over the cores of this machine or of a cluster, with a progress bar."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
@@ -17,8 +18,27 @@ Result = TypeVar("Result")
 
 SCHEDULER = "FAKEFACE_SCHEDULER"
 """The environment variable that names a Dask scheduler. It is no parameter: where work is done changes no result."""
-TASK_ITEMS = 32
-"""So many items go to a cluster at a time: what a task costs there, some 10 ms of CPU all in all, is little beside them."""
+FIRST_TASK_ITEMS, MAX_TASK_ITEMS = 8, 256
+TASK_S = 0.5
+"""So long should a task take on a cluster: what one costs there, some 15 ms of CPU all in all, is little beside it."""
+
+
+class Done(NamedTuple, Generic[Result]):
+    """What was made of a batch of items, and how long it took."""
+
+    results: list[Result]
+    seconds: float
+
+
+class TaskSize:
+    """How many items go to a cluster at a time, by how long the batches before took."""
+
+    def __init__(self) -> None:
+        self.items = FIRST_TASK_ITEMS
+
+    def learn(self, done: Done[Any]) -> None:
+        items = round(len(done.results) * TASK_S / max(done.seconds, 1e-9))
+        self.items = max(1, min(items, 2 * self.items, MAX_TASK_ITEMS))
 
 
 def on_all_cores(
@@ -32,10 +52,10 @@ def on_all_cores(
     threads = available_cores()
     with ThreadPoolExecutor(threads) as executor, _bar(items, title, total) as bar:
 
-        def submit(batch: list[Item]) -> "Future[list[Result]]":
+        def submit(batch: list[Item]) -> "Future[Done[Result]]":
             return executor.submit(_each, function, batch)
 
-        yield from _in_order(submit, _batches(items, 1), lambda: 4 * threads, bar)
+        yield from _in_order(submit, _batches(items, lambda: 1), lambda: 4 * threads, bar)
 
 
 def on_all_machines(
@@ -56,20 +76,23 @@ def on_all_machines(
     from fakeface.core.cluster import connected
 
     with connected(scheduler) as cluster, _bar(items, title, total) as bar:
-        submit = cluster.submitter(partial(_each, function))
-        yield from _in_order(submit, _batches(items, TASK_ITEMS), lambda: 2 * cluster.threads(), bar)
+        submit, size = cluster.submitter(partial(_each, function)), TaskSize()
+        yield from _in_order(submit, _batches(items, lambda: size.items), lambda: 2 * cluster.threads(), bar, size.learn)
 
 
 def _in_order(
-    submit: Callable[[list[Item]], "Future[list[Result]]"],
+    submit: Callable[[list[Item]], "Future[Done[Result]]"],
     batches: Iterable[list[Item]],
     most_waiting: Callable[[], int],
     bar: "tqdm[None]",
+    learn: Callable[[Done[Any]], None] = lambda _: None,
 ) -> Iterator[Result]:
-    waiting: deque[Future[list[Result]]] = deque()
+    waiting: deque[Future[Done[Result]]] = deque()
 
     def results() -> Iterator[Result]:
-        for result in waiting.popleft().result():
+        done = waiting.popleft().result()
+        learn(done)
+        for result in done.results:
             yield result
             bar.update()
 
@@ -85,13 +108,14 @@ def _in_order(
             future.cancel()
 
 
-def _each(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
-    return [function(item) for item in items]
+def _each(function: Callable[[Item], Result], items: list[Item]) -> Done[Result]:
+    started = time.perf_counter()
+    return Done([function(item) for item in items], time.perf_counter() - started)
 
 
-def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def _batches(items: Iterable[Item], size: Callable[[], int]) -> Iterator[list[Item]]:
     remaining = iter(items)
-    return iter(lambda: list(islice(remaining, size)), [])
+    return iter(lambda: list(islice(remaining, size())), [])
 
 
 def _bar(items: Iterable[Item], title: str | None, total: int | None) -> "tqdm[None]":
