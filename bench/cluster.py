@@ -18,7 +18,7 @@ from bench.verdicts import OFFLINE_RECIPE, with_models
 from fakeface.core.cores import available_cores
 from fakeface.core.files import read_json, write_rows
 from fakeface.core.listing import FileRecord
-from fakeface.core.parallel import SCHEDULER, TASK_S
+from fakeface.core.parallel import MIN_TASK_ITEMS, SCHEDULER, TASK_S
 from fakeface.detector import RUN_FILE
 from fakeface.params import IndexParams, load_params
 from stages import index, infer, pack
@@ -53,8 +53,9 @@ def cluster(options: Options) -> Result:
     rows |= alternating("cluster", _trainings(options), 1 if options.rounds == 1 else 2)
     return Result(
         "cluster",
-        f"Photos of 600 px, {options.images} of them, in tasks of some {TASK_S} s; scheduler, workers of one thread each and "
-        "the process that gives out the work share the cores. The numbers of photos are of one small photo again and again.",
+        f"Photos of 600 px, {options.images} of them, in tasks of {MIN_TASK_ITEMS} or some {TASK_S} s; scheduler, workers of "
+        "one thread each and the process that gives out the work share the cores. The numbers of photos are of one small photo "
+        "again and again.",
         rows,
         goals,
         {"photos": options.images, "cores": len(cores)},

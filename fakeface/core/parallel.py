@@ -18,9 +18,9 @@ Result = TypeVar("Result")
 
 SCHEDULER = "FAKEFACE_SCHEDULER"
 """The environment variable that names a Dask scheduler. It is no parameter: where work is done changes no result."""
-FIRST_TASK_ITEMS, MAX_TASK_ITEMS = 8, 256
+MIN_TASK_ITEMS, MAX_TASK_ITEMS = 32, 256
 TASK_S = 0.5
-"""So long should a task take on a cluster: what one costs there, some 15 ms of CPU all in all, is little beside it."""
+"""So long should a task take on a cluster, or longer: what one costs there, some 15 ms of CPU all in all, is little beside."""
 
 
 class Done(NamedTuple, Generic[Result]):
@@ -34,11 +34,11 @@ class TaskSize:
     """How many items go to a cluster at a time, by how long the batches before took."""
 
     def __init__(self) -> None:
-        self.items = FIRST_TASK_ITEMS
+        self.items = MIN_TASK_ITEMS
 
     def learn(self, done: Done[Any]) -> None:
         items = round(len(done.results) * TASK_S / max(done.seconds, 1e-9))
-        self.items = max(1, min(items, 2 * self.items, MAX_TASK_ITEMS))
+        self.items = min(max(items, MIN_TASK_ITEMS), 2 * self.items, MAX_TASK_ITEMS)
 
 
 def on_all_cores(

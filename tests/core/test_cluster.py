@@ -16,7 +16,7 @@ import pytest
 
 from bench.machines import Machines, machines
 from fakeface.core.errors import FakefaceError
-from fakeface.core.parallel import FIRST_TASK_ITEMS, MAX_TASK_ITEMS, SCHEDULER, TASK_S, Done, TaskSize, on_all_machines
+from fakeface.core.parallel import MAX_TASK_ITEMS, MIN_TASK_ITEMS, SCHEDULER, TASK_S, Done, TaskSize, on_all_machines
 from fakeface.params import SampleParams
 from stages import sample
 from tests.conftest import ROOT, write_params
@@ -64,19 +64,17 @@ def test_results_come_in_order_and_items_are_taken_a_few_at_a_time(on_two: Machi
 
     results = on_all_machines(square, numbers(), "test", total=1000)
     assert next(results) == 0
-    assert len(taken) <= 5 * FIRST_TASK_ITEMS  # two threads, two batches for each, and one more
+    assert len(taken) <= 5 * MIN_TASK_ITEMS  # two threads, two batches for each, and one more
     assert list(results) == [number * number for number in range(1, 1000)]
 
 
 def test_a_task_takes_about_as_long_as_it_should_whatever_an_item_takes() -> None:
-    """It grows by twice at a time, and has an item at least."""
+    """Tens of items at least, and twice as many at a time at most."""
     size, sizes = TaskSize(), []
-    for seconds_each in [0.01] * 6 + [0.2] * 2 + [1.0, 0.0] + [1e-5] * 9:
+    for seconds_each in (0.005, 0.005, 0.005, 0.2, 0.0, 1e-5, 1e-5, 1e-5, 1e-5):
         sizes.append(size.items)
         size.learn(Done([None] * size.items, size.items * seconds_each))
-    assert sizes[:6] == [8, 16, 32, 50, 50, 50]
-    assert sizes[7:10] == [round(TASK_S / 0.2), round(TASK_S / 0.2), 1]
-    assert sizes[-1] == MAX_TASK_ITEMS
+    assert sizes == [32, 64, round(TASK_S / 0.005), round(TASK_S / 0.005), 32, 64, 128, MAX_TASK_ITEMS, MAX_TASK_ITEMS]
 
 
 def test_files_are_read_by_the_paths_of_the_process_that_asks(
