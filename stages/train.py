@@ -78,7 +78,8 @@ def training_fingerprints(
         paths.stats,
         [[array.shape, crc32(array.data)] for array in decisive],
         train.images.shape,
-        [recipe.model.arch, recipe.model.weights, recipe.train.seed, recipe.train.layout],
+        [recipe.model.arch, recipe.model.weights, recipe.train.layout],
+        recipe.train.seed if recipe.model.weights == "random" else None,
         *([weights] if weights.is_file() else []),
         *code_files(Path(__file__).parents[1]),
     )
@@ -164,10 +165,8 @@ def run(paths: Paths, recipe: Recipe, max_error: float, ranks: Ranks = ALONE) ->
             result.run_record.update(best_epoch=result.best.epoch, memory=peak_memory(device))
             network = result.network
             if refit:
-                with open_checkpoints(checkout_root(), stage, f"{name}-refit") as of_refit:
-                    again = refit_recipe(recipe, result)
-                    network = fit(again, device, train, valid, of_refit, {"epochs": []}, RefitLog(), looks, refit).network
-                    of_refit.remove()
+                again, of_refit = refit_recipe(recipe, result), checkpoints.of_refit()
+                network = fit(again, device, train, valid, of_refit, {"epochs": []}, RefitLog(), looks, refit).network
             is_sample = read_json(paths.index_counts)["is_sample"]
             write_model(paths.model, result, network, recipe, valid, max_error, is_sample=is_sample)
             write_rows(paths.history, EpochRecord, result.epochs)

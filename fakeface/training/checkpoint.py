@@ -43,6 +43,13 @@ class Checkpoints:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
+    def of_refit(self) -> "Checkpoints":
+        """Those of a refit after this training, which are removed with it."""
+        if self.folder is None:
+            return self
+        (self.folder / "refit").mkdir(exist_ok=True)
+        return Checkpoints(self.folder / "refit")
+
     def load(self) -> dict[str, Any] | None:
         """The last state saved, with the network of the best epoch as `best_network`; None if there is none."""
         epochs = [] if self.folder is None else [int(path.stem) for path in self.folder.glob(STATE_FILES)]
@@ -103,7 +110,7 @@ def open_checkpoints(root: Path, stage: str, name: str) -> Iterator[Checkpoints]
         return
     try:
         (folder / name).mkdir(exist_ok=True)
-        for half_written in (folder / name).glob(".*.tmp"):  # by a process that was killed as it saved
+        for half_written in (folder / name).rglob(".*.tmp"):  # by a process that was killed as it saved
             half_written.unlink()
         yield Checkpoints(folder / name)
     finally:
@@ -146,7 +153,7 @@ def _saved_at(folder: Path) -> float:
 def _size(folder: Path) -> int:
     """The bytes in it; 0 if another process has just removed it."""
     with suppress(FileNotFoundError):
-        return sum(path.stat().st_size for path in folder.iterdir())
+        return sum(path.stat().st_size for path in folder.rglob("*.pt"))
     return 0
 
 

@@ -53,7 +53,7 @@ class PooledTensors(NamedTuple):
 def look_once(
     network: RegionNetwork, side: SideTensors, recipe: Recipe, device: Device, looks: Looks, name: PackedName
 ) -> PooledTensors:
-    """In float32, as it is exported; but of valid also of copies and flipped. Of several processes each looks at a part."""
+    """In float32, as it is exported; copies and flipped ones too, but of valid. Of several processes each looks at a part."""
     pooled: Tensor | None = device.ranks.of_first(looks.load(name))
     if pooled is None:
         pooled = _pooled(network, side, recipe, device, name)

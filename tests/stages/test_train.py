@@ -69,12 +69,12 @@ def test_the_fingerprint_covers_parameters_data_device_and_weights(tmp_path: Pat
     assert training_fingerprints(recipe, CPU, replace(paths, history=tmp_path / "elsewhere.csv"), train, valid) == first
     of_the_same_images = [
         training_fingerprints(replace(recipe, train=with_train(lr=0.02).train), CPU, paths, train, valid),
+        training_fingerprints(replace(recipe, train=with_train(seed=1).train), CPU, paths, train, valid),
         training_fingerprints(replace(recipe, objective_name="bce"), CPU, paths, train, valid),
     ]
-    assert len({first, *of_the_same_images}) == 3
+    assert len({first, *of_the_same_images}) == 4
     assert {look for _, look in of_the_same_images} == {first[1]}
     others = [
-        training_fingerprints(replace(recipe, train=with_train(seed=1).train), CPU, paths, train, valid),
         training_fingerprints(recipe, replace(CPU, bf16=True), paths, train, valid),
         training_fingerprints(recipe, CPU, paths, packed_side("train", 8, TRAIN_PX), valid),
     ]
@@ -82,7 +82,11 @@ def test_the_fingerprint_covers_parameters_data_device_and_weights(tmp_path: Pat
         path.write_text("after")
         others.append(training_fingerprints(recipe, CPU, paths, train, valid))
         path.write_text("before")
-    assert len({first[0], *(training for training, _ in others)}) == len({first[1], *(look for _, look in others)}) == 7
+    assert len({first[0], *(training for training, _ in others)}) == len({first[1], *(look for _, look in others)}) == 6
+    drawn = [
+        training_fingerprints(replace(RECIPE, train=with_train(seed=seed).train), CPU, paths, train, valid) for seed in (0, 1)
+    ]
+    assert drawn[0][1] != drawn[1][1], "random weights are those of the seed"
     assert training_fingerprints(recipe, CPU, paths, train, valid) == first
 
 

@@ -41,6 +41,20 @@ def test_without_a_checkpoint_nothing_is_loaded(tmp_path: Path) -> None:
     assert Checkpoints(tmp_path).load() is None
 
 
+def test_a_refit_is_resumed_apart_and_goes_with_the_training_before_it(tmp_path: Path) -> None:
+    with open_checkpoints(tmp_path, "train_ce", "abc") as checkpoints:
+        save(checkpoints, 9, 9)
+        save(checkpoints.of_refit(), 2, 2)
+    (tmp_path / ".resume/train_ce/abc/refit/.3.pt.4711.tmp").write_bytes(b"half")
+    with open_checkpoints(tmp_path, "train_ce", "abc") as checkpoints:
+        assert (saved(checkpoints), saved(checkpoints.of_refit())) == ((9, 9.0), (2, 2.0))
+        assert [path.name for path in (tmp_path / ".resume/train_ce/abc/refit").iterdir()] == ["2.pt"]
+        checkpoints.remove()
+    with open_checkpoints(tmp_path, "train_ce", "abc") as checkpoints:
+        assert saved(checkpoints.of_refit()) is None
+    assert Checkpoints(None).of_refit().load() is None
+
+
 def test_the_last_epoch_comes_back_with_the_best_weights(tmp_path: Path) -> None:
     state = {"epochs": [{"valid_loss": 0.1 + 0.2}], "network": weights(1 / 3), "optimizer": {"state": {0: weights(1e-30)}}}
     Checkpoints(tmp_path).save({"network": weights(2.5)}, 1, 1)
