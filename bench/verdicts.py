@@ -115,7 +115,7 @@ def with_models(options: Options, usual_recipe: Path) -> tuple[Workspace, Recipe
 
 
 def _inferred(work: Workspace, records: list[SplitRecord], detectors: dict[str, Detector]) -> None:
-    for _ in on_all_cores(partial(score_record, root=work.photos, detectors=detectors), records, "infer"):
+    for _ in on_all_cores(partial(score_record, root=work.photos, detectors=detectors, held_out=detectors), records, "infer"):
         pass
 
 

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -401,8 +403,8 @@ def test_the_published_results_are_those_of_the_published_lock_and_the_samples_r
     lock = yaml.safe_load((PROJECT / "published/dvc.lock").read_text())
     params = yaml.safe_load((PROJECT / "recipes/sample.yaml").read_text())
     for stage in lock["stages"].values():
-        for section, values in stage.get("params", {}).get("params.yaml", {}).items():
-            assert values == params[section]
+        for name, values in stage.get("params", {}).get("params.yaml", {}).items():
+            assert values == reduce(getitem, name.split("."), params), name
     made = {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
     published = list((PROJECT / "published").glob("*.json"))
     assert {"scores.json", "split.json"} <= {path.name for path in published}
