@@ -174,10 +174,11 @@ def load_detectors(models: Path, threads: int | None = None) -> dict[str, Detect
     return detectors
 
 
-def load_held_out(models: Path, threads: int | None = None) -> dict[str, Detector]:
-    """As `load_detectors`, but of a model that was refitted the one which has not seen the valid images. Raises as those."""
-    folders = {name: models / name / HELD_OUT for name in OBJECTIVE_NAMES}
-    return {name: load_detector(folder if folder.is_dir() else folder.parent, threads) for name, folder in folders.items()}
+def load_held_out(detectors: Mapping[str, Detector]) -> dict[str, Detector]:
+    """The detectors, but of one that was refitted that which has not seen the valid images. Raises as `load_detector`."""
+    folders = {name: detector.folder / HELD_OUT for name, detector in detectors.items()}
+    refitted = {name: load_detector(folder, detectors[name].threads) for name, folder in folders.items() if folder.is_dir()}
+    return {**detectors, **refitted}
 
 
 def load_detector(folder: Path, threads: int | None = None) -> Detector:

@@ -159,7 +159,8 @@ def judge_elsewhere(
 
 
 def run(paths: Paths, root: Path, elsewhere: Path | None) -> None:
-    detectors, held_out = load_detectors(paths.models, threads=1), load_held_out(paths.models, threads=1)
+    detectors = load_detectors(paths.models, threads=1)
+    held_out = load_held_out(detectors)
     files = read_rows(paths.elsewhere_listing, FileRecord)
     faces, counts = judge_elsewhere(files, elsewhere, detectors) if elsewhere else ([], NOTHING_FROM_ELSEWHERE)
     is_drawn = elsewhere is not None and is_sample(elsewhere, files)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from fakeface.core.files import replacing
@@ -39,7 +39,7 @@ class Looks:
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(self._file(self.folder, side)) as temporary:
-                save_file({"pooled": pooled.cpu().contiguous()}, temporary)
+                temporary.write_bytes(save({"pooled": pooled.cpu().contiguous()}))  # a full disk is then one line
 
     @staticmethod
     def _file(folder: Path, side: str) -> Path:

@@ -42,7 +42,9 @@ class PooledTensors(NamedTuple):
         pooled = self.pooled[rows, versions, values["flip"].long()]
         if self.images is None:
             return Seen(pooled, None)
-        return Seen(pooled, shrunk(self.images.augmented(rows, versions, values, order, recipe, device)))
+        where = self.images.images.device  # the CPU, where a GPU has no room for them
+        images = self.images.augmented(rows.to(where), versions.to(where), values, order, recipe, device)
+        return Seen(pooled, shrunk(images))
 
     def plain(self, rows: slice, recipe: Recipe, device: Device) -> Seen:
         """Network inputs of some images as evaluation takes them."""

@@ -69,7 +69,8 @@ def test_a_refitted_model_has_beside_it_the_one_that_has_not_seen_valid(
     for objective in OBJECTIVE_NAMES:
         recipe = replace(RECIPE, objective_name=objective)
         write_model(models / objective, result, network, recipe, valid, MAX_ERROR, is_sample=True)
-    detectors, held_out = load_detectors(models), load_held_out(models)
+    detectors = load_detectors(models)
+    held_out = load_held_out(detectors)
     plain = tmp_path / "plain"
     write_model(plain / "ce", result, result.network, RECIPE, valid, MAX_ERROR, is_sample=True)
     expected = load_detector(plain / "ce")
@@ -77,7 +78,7 @@ def test_a_refitted_model_has_beside_it_the_one_that_has_not_seen_valid(
     assert held_out["ce"].scores(valid.images).p_fake == pytest.approx(expected.scores(valid.images).p_fake, abs=1e-6)
     assert detectors["ce"].scores(valid.images).p_fake != pytest.approx(expected.scores(valid.images).p_fake, abs=1e-3)
     assert detectors["ce"].thresholds == held_out["ce"].thresholds == expected.thresholds
-    assert load_held_out(models)["bce"].objective == "bce"
+    assert held_out["bce"].objective == "bce"
 
 
 def test_a_model_that_was_not_refitted_has_not_seen_valid_itself(result: FitResult, tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_a_model_that_was_not_refitted_has_not_seen_valid_itself(result: FitResu
     for objective in OBJECTIVE_NAMES:
         recipe = replace(RECIPE, objective_name=objective)
         write_model(tmp_path / objective, result, result.network, recipe, valid, MAX_ERROR, is_sample=True)
-    assert {name: detector.folder for name, detector in load_held_out(tmp_path).items()} == {
+    assert {name: detector.folder for name, detector in load_held_out(load_detectors(tmp_path)).items()} == {
         name: tmp_path / name for name in OBJECTIVE_NAMES
     }
 
