@@ -1,5 +1,6 @@
 """The model folder: weights, the exported network for use without torch, the model's card and the training's run record."""
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def write_model(
     with replacing(folder / WEIGHTS_FILE) as temporary:
         temporary.write_bytes(save(copy_weights(network)))
     write_json(folder / RUN_FILE, result.run_record)
+    shutil.rmtree(folder / HELD_OUT, ignore_errors=True)  # of a training before, which DVC would have removed
     for of, where in {network: folder, result.network: folder / HELD_OUT if network is not result.network else folder}.items():
         write_json(where / CARD_FILE, card)
         classifier = ExportedClassifier(of, recipe.objective, recipe.mean, recipe.std, temperature).eval().cpu()

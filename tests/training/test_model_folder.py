@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
 from fakeface.core.records import OBJECTIVE_NAMES
-from fakeface.detector import load_detector, load_detectors, load_held_out
+from fakeface.detector import HELD_OUT, load_detector, load_detectors, load_held_out
 from fakeface.params import ModelParams
 from fakeface.training import fit as training
 from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature
@@ -84,6 +84,7 @@ def test_a_refitted_model_has_beside_it_the_one_that_has_not_seen_valid(
 def test_a_model_that_was_not_refitted_has_not_seen_valid_itself(result: FitResult, tmp_path: Path) -> None:
     valid = packed_side("valid", 30, EVAL_PX)
     for objective in OBJECTIVE_NAMES:
+        (tmp_path / objective / HELD_OUT).mkdir(parents=True)  # a refit before has left it
         recipe = replace(RECIPE, objective_name=objective)
         write_model(tmp_path / objective, result, result.network, recipe, valid, MAX_ERROR, is_sample=True)
     assert {name: detector.folder for name, detector in load_held_out(load_detectors(tmp_path)).items()} == {
