@@ -216,6 +216,45 @@ def test_a_photo_can_be_dropped_and_pasted(browser: webdriver.Chrome, site: Serv
         assert texts(page, ".face .title") == ["Face 1"]
 
 
+@pytest.fixture(scope="module")
+def camera(files: Path) -> tuple[str, ...]:
+    """What gives Chromium a camera in front of which is a drawn face."""
+    film = files / "camera.mjpeg"
+    scene = Image.new("RGB", (640, 480), "grey")
+    scene.paste(drawn_face(0, 320), (160, 80))
+    scene.save(film, "JPEG", quality=95)
+    return "--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"
+
+
+def test_a_photo_is_taken_with_the_camera_which_is_then_off(site: Served, camera: tuple[str, ...], tmp_path: Path) -> None:
+    with chromium(tmp_path / "profile", "--lang=en", "--use-fake-ui-for-media-stream", *camera) as page:
+        shown(page, site.url, 390, "light")
+        page.find_element(By.ID, "camera").click()
+        take = page.find_element(By.ID, "take")
+        WebDriverWait(page, PATIENCE_S).until(lambda _: take.is_displayed() and take.is_enabled())
+        page.execute_script("window.seen = document.querySelector('#viewfinder video').srcObject")
+        take.click()
+        answered(page)
+        assert texts(page, ".face .title") == ["Face 1"]
+        assert page.execute_script("return seen.getTracks().map(track => track.readyState)") == ["ended"]
+        assert not page.find_element(By.ID, "viewfinder").is_displayed()
+        assert complaints(page) == []
+
+
+def test_a_camera_that_is_refused_leaves_the_files_to_choose_from(
+    site: Served, camera: tuple[str, ...], files: Path, tmp_path: Path
+) -> None:
+    with chromium(tmp_path / "profile", "--lang=en", *camera) as page:
+        shown(page, site.url, 390, "light")
+        page.execute_cdp_cmd("Browser.setPermission", {"permission": {"name": "camera"}, "setting": "denied"})
+        page.execute_script("window.asked = []; document.getElementById('file').click = () => asked.push('files')")
+        page.find_element(By.ID, "camera").click()
+        WebDriverWait(page, PATIENCE_S).until(lambda page: page.execute_script("return asked") == ["files"])
+        assert not page.find_element(By.ID, "viewfinder").is_displayed()
+        choose(page, files / "face.png")
+        assert texts(page, ".face .title") == ["Face 1"]
+
+
 def test_korean_is_a_switch_away_and_the_browsers_own_language_comes_first(
     browser: webdriver.Chrome, site: Served, files: Path, tmp_path: Path
 ) -> None:

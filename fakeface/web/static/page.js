@@ -150,6 +150,8 @@ async function takePhoto() {
   const stream = await navigator.mediaDevices?.getUserMedia({ video: { facingMode: "user", width: { ideal: 1920 } } }).catch(() => null);
   if (!stream) { $("file").setAttribute("capture", "user"); return $("file").click(); }
   const video = $("viewfinder").querySelector("video");
+  $("take").disabled = true;  // until there is a picture
+  video.onloadeddata = () => { $("take").disabled = false; $("take").focus(); };
   video.srcObject = stream;
   video.play();
   $("viewfinder").showModal();
