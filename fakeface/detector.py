@@ -25,14 +25,20 @@ HELD_OUT = "held_out"
 """In a model folder, where the network was refitted on train and valid together: that of the model which has not seen valid."""
 CARD_TYPES = {"objective": str, "image_px": int, "framing": str, "is_sample": bool, "thresholds": dict, "answers": dict}
 BATCH_SIZE = 16
+NOVEL_ABOVE = 1
 
 
 class Scores(NamedTuple):
-    """Of N images: calibrated p_fake (N,), logits (N, 2), evidence (N, image_px / 8, image_px / 8), None if there is none."""
+    """Of N images: calibrated p_fake (N,), logits (N, 2), evidence (N, image_px / 8, image_px / 8), novelty (N,).
+
+    The latter two are None where the network looks at the image as a whole. `novelty` is how unlike an image is to those that
+    it learned from: above 1, less like them than almost all valid images.
+    """
 
     p_fake: NDArray[np.float64]
     logits: NDArray[np.float64]
     evidence: NDArray[np.float64] | None = None
+    novelty: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,17 +46,25 @@ class Answers:
     """Where a model commits itself: below `real_below` it says real, from `fake_from` on fake, between them neither.
 
     Both are p_fake, chosen so that of valid's images called fake, and of those called real, at most `max_error` are wrong. A
-    `real_below` of 0 or a `fake_from` above 1 means that no photo gets that answer.
+    `real_below` of 0 or a `fake_from` above 1 means that no photo gets that answer. Of a `novel` photo it says neither, unless
+    all may be wrong, a `max_error` of 1.
     """
 
     max_error: float
     real_below: float
     fake_from: float
 
-    def answer(self, p_fake: float) -> Answer:
+    def answer(self, p_fake: float, *, novel: bool = False) -> Answer:
+        if novel and self.max_error < 1:
+            return "inconclusive"
         if p_fake >= self.fake_from:
             return "fake"
         return "real" if p_fake < self.real_below else "inconclusive"
+
+
+def is_novel(novelty: float | None) -> bool:
+    """Whether an image is so unlike those learned from that no score speaks of it; None is that of a model that cannot tell."""
+    return novelty is not None and novelty > NOVEL_ABOVE
 
 
 @dataclass(frozen=True)
@@ -85,10 +99,6 @@ class Detector:
     def sees_cooccurrences(self) -> bool:
         return any(value.name == "cooccurrences" for value in self.session.get_inputs())
 
-    @property
-    def gives_evidence(self) -> bool:
-        return any(value.name == "evidence" for value in self.session.get_outputs())
-
     def scores(
         self,
         images: NDArray[np.uint8],
@@ -103,28 +113,32 @@ class Detector:
         known = {"images": images, "regions": regions, "cooccurrences": cooccurrences}
         taken = {value.name for value in self.session.get_inputs()}
         inputs = {name: values for name, values in known.items() if name in taken and values is not None}
-        outputs = Scores._fields if self.gives_evidence else Scores._fields[:2]
+        given = {value.name for value in self.session.get_outputs()}
+        outputs = [name for name in Scores._fields if name in given]
         batches = [
             self.session.run(
-                list(outputs),
+                outputs,
                 {name: np.ascontiguousarray(values[first : first + BATCH_SIZE]) for name, values in inputs.items()},
             )
             for first in range(0, len(images), BATCH_SIZE)
         ]
-        return Scores(*(np.concatenate(batch).astype(np.float64) for batch in zip(*batches, strict=True)))
+        arrays = (np.concatenate(batch).astype(np.float64) for batch in zip(*batches, strict=True))
+        return Scores(**dict(zip(outputs, arrays, strict=True)))
 
 
 class Score(NamedTuple):
     """What one model makes of one image: its calibrated p_fake, its logits (2,), and what it goes by.
 
     `evidence` (image_px / 8, image_px / 8) is what each place of the crop adds to the log-odds of p_fake, `parts` its mean
-    inside each part, as in `evidence_by_part`; both are None where the network gives no evidence.
+    inside each part, as in `evidence_by_part`; both are None where the network gives no evidence, and `novelty`, as in Scores,
+    where it gives none.
     """
 
     p_fake: float
     logits: NDArray[np.float64]
     evidence: NDArray[np.float64] | None
     parts: dict[str, float | None] | None
+    novelty: float | None
 
 
 def score_image(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, Score]:
@@ -139,10 +153,11 @@ def score_image(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[s
 def score_crop(crop: Crop, detector: Detector) -> Score:
     """Of what the detector sees of one photo."""
     values = None if crop.cooccurrences is None else crop.cooccurrences[np.newaxis]
-    p_fake, logits, evidence = detector.scores(crop.pixels[np.newaxis], crop.regions[np.newaxis], values)
-    if evidence is None:
-        return Score(float(p_fake[0]), logits[0], None, None)
-    return Score(float(p_fake[0]), logits[0], evidence[0], evidence_by_part(evidence[0], crop.regions))
+    scores = detector.scores(crop.pixels[np.newaxis], crop.regions[np.newaxis], values)
+    evidence = None if scores.evidence is None else scores.evidence[0]
+    parts = None if evidence is None else evidence_by_part(evidence, crop.regions)
+    novelty = None if scores.novelty is None else float(scores.novelty[0])
+    return Score(float(scores.p_fake[0]), scores.logits[0], evidence, parts, novelty)
 
 
 def crop_photo(image: Image.Image, detectors: Mapping[str, Detector]) -> dict[str, Crop]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fakeface.core.records import Answer, Framing
-from fakeface.detector import Detector, Score, crop_around, score_crop
+from fakeface.detector import Detector, Score, crop_around, is_novel, score_crop
 from fakeface.faces.closer_look import find_small_faces
 from fakeface.faces.crops import Crop, crop_transform, detail
 from fakeface.faces.finder import Face, Points, find_faces
@@ -21,12 +21,13 @@ from fakeface.photos.compression import jpeg_quality
 from fakeface.photos.images import MAX_PIXELS, decode_image, read_image_bytes
 from fakeface.photos.perturbations import HALF, JPEG_QUALITIES
 
-Reservation = Literal["no_face", "cut_off", "small", "shrunk", "compressed", "map_disagrees"]
+Reservation = Literal["no_face", "cut_off", "small", "shrunk", "compressed", "map_disagrees", "novel"]
 """What speaks against relying on a verdict.
 
 no_face: the whole picture is judged. cut_off: part of the face lies beyond the border. small: the crop has fewer px in the
 photo than the network learned from. shrunk, compressed: so much that no perturbation of `evaluate` tells what it costs.
-map_disagrees: what the places in the crop add to the score points the other way than the answer.
+map_disagrees: what the places in the crop add to the score points the other way than the answer. novel: it is unlike the photos
+that a model learned from, which then says neither real nor fake.
 """
 LEAST_SHARE: Final = HALF
 LEAST_QUALITY: Final = min(JPEG_QUALITIES)
@@ -128,6 +129,7 @@ def _judgement(
         "shrunk": share < LEAST_SHARE,
         "compressed": photo.quality is not None and photo.quality < LEAST_QUALITY,
         "map_disagrees": any(map_disagrees(verdict) for verdict in verdicts.values()),
+        "novel": any(is_novel(verdict.score.novelty) for verdict in verdicts.values()),
     }
     return Judgement(1, 0, None, verdicts, (*reservations, *(name for name, applies in added.items() if applies)))
 
@@ -135,7 +137,7 @@ def _judgement(
 def _verdict(image: Image.Image, landmarks: Points | None, detector: Detector, crop: Crop) -> Verdict:
     score = score_crop(crop, detector)
     corners = corners_of_crop(image, landmarks, detector.framing, detector.image_px)
-    return Verdict(detector.answers.answer(score.p_fake), score, crop, corners)
+    return Verdict(detector.answers.answer(score.p_fake, novel=is_novel(score.novelty)), score, crop, corners)
 
 
 def map_disagrees(verdict: Verdict) -> bool:

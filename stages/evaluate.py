@@ -30,6 +30,7 @@ from fakeface.scoring.predictions import (
     ElsewherePredictions,
     LinkedPairs,
     PartEvidence,
+    PerturbedPredictions,
     SidePredictions,
     load_card,
     load_elsewhere,
@@ -41,7 +42,7 @@ from fakeface.scoring.predictions import (
     load_predictions,
 )
 from fakeface.scoring.results import DataName, Scores
-from fakeface.scoring.scores import Probabilities, roc_curve
+from fakeface.scoring.scores import roc_curve
 from fakeface.scoring.slices import slices
 
 
@@ -95,7 +96,7 @@ class Inputs:
 
     images: Mapping[Side, Sequence[SplitRecord]]
     predictions: Mapping[ObjectiveName, Mapping[Side, SidePredictions]]
-    perturbed: Mapping[ObjectiveName, Mapping[Side, Mapping[str, Probabilities]]]
+    perturbed: Mapping[ObjectiveName, Mapping[Side, Mapping[str, PerturbedPredictions]]]
     pairs: Mapping[Side, LinkedPairs]
     evidence: Mapping[ObjectiveName, Mapping[Side, PartEvidence | None]]
     faces: Faces

@@ -103,13 +103,21 @@ def score_record(
         ce_raw_p_fake=RAW_P_FAKE["ce"](ce.logits),
         bce_raw_p_fake=RAW_P_FAKE["bce"](bce.logits),
         bce_argmax=1 if bce.logits[1] > bce.logits[0] else 0,
+        ce_novelty=ce.novelty,
+        bce_novelty=bce.novelty,
     )
     evidence = evidence_rows(record.path, scores) if record.side != "train" else []
     perturbed = []
     for name in PERTURBATIONS_OF[record.side]:
         scores = score_image(PERTURBATIONS[name](image), detectors)
-        perturbed.append(PerturbedRecord(record.path, name, scores["ce"].p_fake, scores["bce"].p_fake))
+        perturbed.append(PerturbedRecord(record.path, name, *p_fake_and_novelty(scores)))
     return ImageScores(prediction, perturbed, evidence)
+
+
+def p_fake_and_novelty(scores: Mapping[str, Score]) -> tuple[float, float, float | None, float | None]:
+    """Both models' p_fake, then both models' novelty, as rows have them."""
+    ce, bce = (scores[name] for name in OBJECTIVE_NAMES)
+    return ce.p_fake, bce.p_fake, ce.novelty, bce.novelty
 
 
 def evidence_rows(path: str, scores: Mapping[str, Score]) -> list[EvidenceRecord]:
@@ -134,9 +142,9 @@ def judge_file(file: FileRecord, root: Path, detectors: Mapping[str, Detector]) 
     except ImageError as error:
         return RejectedRecord(file.path, error.reason)
     if not faces:
-        return [ElsewhereRecord(file.path, 0, None, None)]
+        return [ElsewhereRecord(file.path, 0, None, None, None, None)]
     return [
-        ElsewhereRecord(file.path, face.number, *(face.verdicts[name].score.p_fake for name in OBJECTIVE_NAMES))
+        ElsewhereRecord(file.path, face.number, *p_fake_and_novelty({name: of.score for name, of in face.verdicts.items()}))
         for face in faces
     ]
 

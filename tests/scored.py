@@ -51,7 +51,7 @@ def web(accuracy: float | None = 0.71, auc: float | None = 0.74, drop: float | N
 
 def elsewhere() -> Elsewhere:
     """What is found on photos from elsewhere."""
-    found = ElsewhereScores(0.123, (0.08, 0.17), ANSWERS)
+    found = ElsewhereScores(0.123, (0.08, 0.17), ANSWERS, 0.4)
     return Elsewhere("photos", 310, 17, 300, found, found, "Of photos from elsewhere an eighth is called fake.")
 
 
@@ -79,7 +79,7 @@ def model(
         valid_linked_pairs=LinkedPairScores(30, 21, 0.8, (0.65, 0.9)),
         train_valid_gap=0.2,
         confusion_matrix=MATRIX,
-        answers=BandScores(0.1, 0.3, 0.7, ANSWERS, ANSWERS, ANSWERS),
+        answers=BandScores(0.1, 0.3, 0.7, ANSWERS, ANSWERS, ANSWERS, valid_novel=0.03, test_novel=0.04, web_novel=0.05),
         thresholds=dict.fromkeys(THRESHOLD_NAMES, point),
         uncalibrated=UncalibratedScores(0.2, 0.1),
         reliability=[ReliabilityBin(0.2, 0.1, 30), ReliabilityBin(0.8, 0.9, 10)],
@@ -90,7 +90,7 @@ def model(
             "jpeg_table": {},
             "size": {},
         },
-        perturbed={"jpeg_50": PerturbedScores(0.65, (0.6, 0.7), 0.6)},
+        perturbed={"jpeg_50": PerturbedScores(0.65, (0.6, 0.7), 0.6, 0.07)},
         argmax_rule=ArgmaxScores(0.55, MATRIX),
         localization=None,
         valid_localization=None,

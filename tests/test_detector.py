@@ -75,13 +75,14 @@ def test_a_process_that_has_another_model_in_its_folder_refuses_it(folder: Path)
 def test_scores_are_the_networks_however_many_images(trained: tuple[ExportedClassifier, Path], count: int) -> None:
     classifier, folder = trained
     photos = np.random.default_rng(0).integers(0, 256, (count, IMAGE_PX, IMAGE_PX, 3), dtype=np.uint8)
-    p_fake, logits, evidence = load_detector(folder).scores(photos)
+    p_fake, logits, evidence, novelty = load_detector(folder).scores(photos)
     with torch.inference_mode():
         expected_p_fake, expected_logits = classifier(torch.from_numpy(photos))
     np.testing.assert_allclose(p_fake, expected_p_fake, atol=1e-5)
     np.testing.assert_allclose(logits, expected_logits, atol=1e-4)
     assert p_fake.dtype == logits.dtype == np.float64
     assert evidence is None
+    assert novelty is None
 
 
 def test_an_images_score_does_not_depend_on_its_neighbours(folder: Path) -> None:
@@ -210,10 +211,9 @@ def test_regions_are_fed_to_the_networks_that_ask_for_them(detectors: dict[str, 
 
 def test_evidence_is_the_networks_and_its_means_are_of_the_crops_parts(tmp_path: Path) -> None:
     """The tiny network's evidence is the red of each place."""
-    write_model(tmp_path / "ce", "ce", framing="face", gives_evidence=True)
+    write_model(tmp_path / "ce", "ce", framing="face", gives_evidence=True, gives_novelty=True)
     write_model(tmp_path / "bce", "bce", framing="face", sees_regions=True)
     detectors = {name: load_detector(tmp_path / name) for name in ("ce", "bce")}
-    assert [detector.gives_evidence for detector in detectors.values()] == [True, False]
     image = drawn_face(0, 200)
     scores = score_image(image, detectors)
     seen = crop(image, find_landmarks(image), "face", IMAGE_PX)
@@ -223,7 +223,8 @@ def test_evidence_is_the_networks_and_its_means_are_of_the_crops_parts(tmp_path:
     expected = evidence_by_part(red, seen.regions)
     assert None not in expected.values()
     assert scores["ce"].parts == pytest.approx(expected, abs=1e-6)
-    assert (scores["bce"].evidence, scores["bce"].parts) == (None, None)
+    assert scores["ce"].novelty == pytest.approx(2 * red.mean(), abs=1e-5)
+    assert (scores["bce"].evidence, scores["bce"].parts, scores["bce"].novelty) == (None, None, None)
 
 
 def test_without_a_face_no_part_has_evidence(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_compression_beyond_what_evaluate_measured_is_told(
 def test_a_map_that_points_the_other_way_than_the_answer_is_told(answer: str, evidence: float, disagrees: bool) -> None:
     """As where the network's bias decides, which no place can show."""
     image = Image.new("RGB", (IMAGE_PX, IMAGE_PX))
-    score = Score(0.5, np.zeros(2), np.full((4, 4), evidence / 16), None)
+    score = Score(0.5, np.zeros(2), np.full((4, 4), evidence / 16), None, None)
     corners = corners_of_crop(image, None, "centre", IMAGE_PX)
     verdict = Verdict(answer, score, crop(image, None, "centre", IMAGE_PX), corners)  # type: ignore[arg-type]
     assert map_disagrees(verdict) == disagrees
@@ -145,6 +145,22 @@ def test_two_models_that_differ_decide_nothing_together(tmp_path: Path) -> None:
     for ce, bce, expected in (("real", "real", "real"), ("fake", "fake", "fake"), ("real", "fake", "inconclusive")):
         judges = {"ce": as_if(detector, always[ce]), "bce": as_if(detector, always[bce])}
         assert judge(Photo(photo(0)), judges)[0].answer == expected
+
+
+def test_of_a_photo_unlike_those_learned_from_neither_is_said(tmp_path: Path) -> None:
+    """The tiny network finds the photo the stranger the more red it is; who wants two answers gets one all the same."""
+    write_model(tmp_path / "ce", "ce", gives_novelty=True)
+    write_model(tmp_path / "bce", "bce")
+    ce, bce = (as_if(load_detector(tmp_path / name), Answers(0.1, 0, 0)) for name in ("ce", "bce"))
+    dull, glaring = (Photo(Image.new("RGB", (60, 60), colour)) for colour in ("black", "red"))
+    for photo_, answer, reservations in ((dull, "fake", False), (glaring, "inconclusive", True)):
+        (judgement,) = judge(photo_, {"ce": ce, "bce": bce})
+        assert (judgement.verdicts["ce"].answer, judgement.verdicts["bce"].answer) == (answer, "fake")
+        assert ("novel" in judgement.reservations) == reservations
+        assert judgement.answer == answer
+    (judgement,) = judge(glaring, {"ce": as_if(ce, Answers(1, 0.5, 0)), "bce": bce})
+    assert judgement.answer == "fake"
+    assert "novel" in judgement.reservations
 
 
 def as_if(detector: Detector, answers: Answers) -> Detector:

@@ -78,6 +78,7 @@ def details(scores: Scores) -> Iterator[str]:
             given = [scored[answer] for scored in answers]
             rows[f"{where}called {answer}"] = [number(scored.coverage, scored.coverage_interval) for scored in given]
             rows[f"{where}{answer}, but wrong"] = [number(scored.error, scored.error_interval) for scored in given]
+    rows["unlike what was learned from"] = [number(model.answers.test_novel) for model in models]
     rows["accuracy, train"] = [number(model.train.accuracy) for model in models]
     rows["accuracy, valid"] = [number(model.valid.accuracy) for model in models]
     rows["train_valid_gap"] = [number(model.train_valid_gap) for model in models]

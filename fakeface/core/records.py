@@ -135,7 +135,8 @@ class PredictionRecord:
     """One image and each model's p_fake of it.
 
     `p_fake` is calibrated, `raw_p_fake` is what the loss trained (temperature 1); `bce_argmax` is the notebook's verdict on
-    BCE's two outputs, 1 for fake.
+    BCE's two outputs, 1 for fake. `novelty` is how unlike the image is to those that the model learned from, here and below:
+    more than almost all valid images above 1, None of a model that cannot tell.
     """
 
     path: str
@@ -146,6 +147,8 @@ class PredictionRecord:
     ce_raw_p_fake: float
     bce_raw_p_fake: float
     bce_argmax: Bit
+    ce_novelty: float | None = None
+    bce_novelty: float | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,8 @@ class ElsewhereRecord:
     face: int
     ce_p_fake: float | None
     bce_p_fake: float | None
+    ce_novelty: float | None = None
+    bce_novelty: float | None = None
 
 
 @dataclass(frozen=True)
@@ -187,3 +192,5 @@ class PerturbedRecord:
     perturbation: str
     ce_p_fake: float
     bce_p_fake: float
+    ce_novelty: float | None = None
+    bce_novelty: float | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 from fakeface.core.console import printable
 from fakeface.core.records import OBJECTIVE_NAMES
-from fakeface.detector import Answers, Detector
+from fakeface.detector import Answers, Detector, is_novel
 from fakeface.predictor import Judgement, Reservation, shown_p_fake
 
 RESERVATIONS: dict[Reservation, str] = {
@@ -20,6 +20,7 @@ RESERVATIONS: dict[Reservation, str] = {
     "shrunk": "the face is smaller than the scores were measured on",
     "compressed": "the JPEG is compressed more than the scores were measured on",
     "map_disagrees": "what the face shows adds up to the other answer",
+    "novel": "unlike the photos that the models learned from",
 }
 BOX = ("left", "top", "right", "bottom")
 CSV_COLUMNS = (
@@ -42,7 +43,7 @@ def model_words(name: str, judgement: Judgement, answers: Answers) -> str:
     reason = f"p_fake {shown_p_fake(verdict.score.p_fake):.3f}"
     if answers.real_below < answers.fake_from:
         bounds = f", real below {answers.real_below:.3f}, fake from {answers.fake_from:.3f}"
-        reason += bounds if verdict.answer == "inconclusive" else ""
+        reason += bounds if verdict.answer == "inconclusive" and not is_novel(verdict.score.novelty) else ""
     elif answers.fake_from != 0.5:
         reason += f", fake from {answers.fake_from:.3f}"
     return f"{name}: {verdict.answer} ({reason})"
@@ -55,7 +56,7 @@ def json_line(photo: Path, judgement: Judgement, detectors: Mapping[str, Detecto
 
 
 def as_json(judgement: Judgement, detectors: Mapping[str, Detector]) -> dict[str, Any]:
-    """With each model's exact p_fake, and the bounds of its answers; `box` is null of a whole picture."""
+    """With each model's exact p_fake, its novelty, and the bounds of its answers; `box` is null of a whole picture."""
     return {
         "face": judgement.number,
         "faces": judgement.faces,
@@ -66,6 +67,7 @@ def as_json(judgement: Judgement, detectors: Mapping[str, Detector]) -> dict[str
         name: {
             "answer": verdict.answer,
             "p_fake": verdict.score.p_fake,
+            "novelty": verdict.score.novelty,
             "real_below": detectors[name].answers.real_below,
             "fake_from": detectors[name].answers.fake_from,
         }

@@ -153,7 +153,9 @@ def web_row(scores: Scores) -> Row:
     return Row(
         PERTURBATION_LABELS[WEB],
         {
-            objective: PerturbedScores(model.web.roc_auc, model.web.intervals.roc_auc, model.web.accuracy)
+            objective: PerturbedScores(
+                model.web.roc_auc, model.web.intervals.roc_auc, model.web.accuracy, model.answers.web_novel
+            )
             for objective, model in scores.models.items()
         },
     )
@@ -164,7 +166,9 @@ def unperturbed_row(scores: Scores, name: str) -> Row:
     return Row(
         name,
         {
-            objective: PerturbedScores(model.test.roc_auc, model.intervals.roc_auc, model.test.accuracy)
+            objective: PerturbedScores(
+                model.test.roc_auc, model.intervals.roc_auc, model.test.accuracy, model.answers.test_novel
+            )
             for objective, model in scores.models.items()
         },
     )

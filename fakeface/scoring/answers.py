@@ -5,31 +5,42 @@ from collections.abc import Mapping
 import numpy as np
 
 from fakeface.core.records import ANSWER_NAMES, LABEL_NAMES, Answer, Side
-from fakeface.detector import Answers
+from fakeface.detector import NOVEL_ABOVE, Answers
 from fakeface.scoring.intervals import interval
-from fakeface.scoring.predictions import SidePredictions
-from fakeface.scoring.results import AnswerScores, BandScores
-from fakeface.scoring.scores import Labels, Probabilities, Weights, coverage, error, point_estimate
+from fakeface.scoring.predictions import PerturbedPredictions, SidePredictions
+from fakeface.scoring.results import AnswerScores, BandScores, Score
+from fakeface.scoring.scores import Labels, Novelty, Probabilities, Weights, coverage, error, point_estimate
 
 
 def band_scores(
-    band: Answers, sides: Mapping[Side, SidePredictions], web_p_fake: Probabilities, weights: Mapping[Side, Weights]
+    band: Answers, sides: Mapping[Side, SidePredictions], web: PerturbedPredictions, weights: Mapping[Side, Weights]
 ) -> BandScores:
-    """Of the valid images, on which the band was chosen, of the test images, and of these by their p_fake after the web."""
+    """Of the valid images, on which the band was chosen, of the test images, and of these by what they are after the web."""
     valid, test = sides["valid"], sides["test"]
     return BandScores(
         max_error=band.max_error,
         real_below=band.real_below,
         fake_from=band.fake_from,
-        valid=answer_scores(band, valid.labels, valid.p_fake, weights["valid"]),
-        test=answer_scores(band, test.labels, test.p_fake, weights["test"]),
-        web=answer_scores(band, test.labels, web_p_fake, weights["test"]),
+        valid=answer_scores(band, valid.labels, valid.p_fake, valid.novelty, weights["valid"]),
+        test=answer_scores(band, test.labels, test.p_fake, test.novelty, weights["test"]),
+        web=answer_scores(band, test.labels, web.p_fake, web.novelty, weights["test"]),
+        valid_novel=novel_share(valid.novelty),
+        test_novel=novel_share(test.novelty),
+        web_novel=novel_share(web.novelty),
     )
 
 
-def answer_scores(band: Answers, labels: Labels, p_fake: Probabilities, weights: Weights) -> dict[Answer, AnswerScores]:
-    """Coverage and error of each answer to images with these labels (N,) and p_fake (N,); `weights` (B, N)."""
-    answers = np.array([band.answer(value) for value in p_fake.tolist()])
+def novel_share(novelty: Novelty) -> Score:
+    """The share of images (N,) unlike those that the model learned from; None where it cannot tell, or there are no images."""
+    return float((novelty > NOVEL_ABOVE).mean()) if len(novelty) and not np.isnan(novelty).any() else None
+
+
+def answer_scores(
+    band: Answers, labels: Labels, p_fake: Probabilities, novelty: Novelty, weights: Weights
+) -> dict[Answer, AnswerScores]:
+    """Coverage and error of each answer to images with these labels, p_fake and novelty (N,); `weights` (B, N)."""
+    novel = (novelty > NOVEL_ABOVE).tolist()
+    answers = np.array([band.answer(value, novel=is_novel) for value, is_novel in zip(p_fake.tolist(), novel, strict=True)])
     found = {}
     for answer in ANSWER_NAMES:
         given = answers == answer

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from fakeface.core.records import FAKE, WEB, Side, ThresholdName
 from fakeface.scoring import scores
-from fakeface.scoring.answers import band_scores
+from fakeface.scoring.answers import band_scores, novel_share
 from fakeface.scoring.comparison import difference
 from fakeface.scoring.intervals import interval
 from fakeface.scoring.localization import localization_scores
-from fakeface.scoring.predictions import Card, LinkedPairs, PartEvidence, SidePredictions
+from fakeface.scoring.predictions import Card, LinkedPairs, PartEvidence, PerturbedPredictions, SidePredictions
 from fakeface.scoring.results import (
     AccuracyAndAucIntervals,
     ArgmaxScores,
@@ -32,7 +32,7 @@ OUT_OF_TRAINING: tuple[Side, ...] = ("valid", "test")
 
 def model_scores(
     sides: Mapping[Side, SidePredictions],
-    perturbed: Mapping[Side, Mapping[str, Probabilities]],
+    perturbed: Mapping[Side, Mapping[str, PerturbedPredictions]],
     pairs: Mapping[Side, LinkedPairs],
     evidence: Mapping[Side, PartEvidence | None],
     masks: Mapping[DimensionName, Mapping[str, Mask]],
@@ -45,7 +45,7 @@ def model_scores(
     weights = weights_by_side["test"]
     verdicts = test.p_fake >= threshold
     valid_web, web = (
-        web_scores(sides[side].labels, sides[side].p_fake, perturbed[side][WEB], threshold, weights_by_side[side])
+        web_scores(sides[side].labels, sides[side].p_fake, perturbed[side][WEB].p_fake, threshold, weights_by_side[side])
         for side in OUT_OF_TRAINING
     )
     valid_linked_pairs, linked_pairs = (
@@ -85,8 +85,8 @@ def model_scores(
             for dimension, named in masks.items()
         },
         perturbed={
-            name: perturbed_scores(test.labels, p_fake, threshold, weights)
-            for name, p_fake in perturbed["test"].items()
+            name: perturbed_scores(test.labels, predictions, threshold, weights)
+            for name, predictions in perturbed["test"].items()
             if name != WEB
         },
         argmax_rule=ArgmaxScores(
@@ -163,9 +163,11 @@ def slice_scores(labels: Labels, p_fake: Probabilities, threshold: float, weight
     )
 
 
-def perturbed_scores(labels: Labels, p_fake: Probabilities, threshold: float, weights: Weights) -> PerturbedScores:
+def perturbed_scores(labels: Labels, predictions: PerturbedPredictions, threshold: float, weights: Weights) -> PerturbedScores:
+    p_fake = predictions.p_fake
     return PerturbedScores(
         roc_auc=point_estimate(scores.roc_auc, labels, p_fake),
         roc_auc_interval=interval(scores.roc_auc(labels, p_fake, weights)),
         accuracy=point_estimate(scores.accuracy, labels, p_fake >= threshold),
+        novel=novel_share(predictions.novelty),
     )

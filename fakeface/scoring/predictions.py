@@ -28,8 +28,9 @@ from fakeface.core.records import (
 )
 from fakeface.detector import CARD_FILE, Answers, read_answers
 from fakeface.scoring.results import DataName
-from fakeface.scoring.scores import Labels, PartValues, Positions, Probabilities, Verdicts
+from fakeface.scoring.scores import Labels, Novelty, PartValues, Positions, Probabilities, Verdicts
 
+Rows = Sequence[PredictionRecord] | Sequence[PerturbedRecord] | Sequence[ElsewhereRecord]
 SCORED_SIDES: tuple[Side, ...] = ("train", "valid", "test")
 PERTURBED_SIDES: tuple[Side, ...] = ("valid", "test")
 
@@ -39,12 +40,21 @@ class SidePredictions:
     """One model's predictions for the images of one side; all arrays are (N,), in the order of the images' records.
 
     `p_fake` is calibrated, `raw_p_fake` is not; `argmax_verdicts` are the notebook's: fake where output 1 is the larger.
+    `novelty` is nan of a model that cannot tell how unlike an image is to those that it learned from.
     """
 
     labels: Labels
     p_fake: Probabilities
     raw_p_fake: Probabilities
     argmax_verdicts: Verdicts
+    novelty: Novelty
+
+
+class PerturbedPredictions(NamedTuple):
+    """One model's `p_fake` and `novelty` of one side's images under one perturbation, as in SidePredictions."""
+
+    p_fake: Probabilities
+    novelty: Novelty
 
 
 class LinkedPairs(NamedTuple):
@@ -68,7 +78,7 @@ class PartEvidence(NamedTuple):
 
 
 class ElsewherePredictions(NamedTuple):
-    """Both models' `p_fake` (N,) of the faces in photos from elsewhere, with the path of each face's photo.
+    """Both models' `p_fake` and `novelty` (N,) of the faces in photos from elsewhere, with the path of each face's photo.
 
     `photos` of them could be judged, `without_face` of these have none.
     """
@@ -78,6 +88,7 @@ class ElsewherePredictions(NamedTuple):
     without_face: int
     photo_of_face: list[str]
     p_fake: dict[ObjectiveName, Probabilities]
+    novelty: dict[ObjectiveName, Novelty]
 
 
 class Card(NamedTuple):
@@ -115,8 +126,8 @@ def load_predictions(
 
 def load_perturbed(
     path: Path, images: Mapping[Side, Sequence[SplitRecord]]
-) -> dict[ObjectiveName, dict[Side, dict[str, Probabilities]]]:
-    """Each model's p_fake (N,) of the valid and test images under each perturbation of theirs, WEB first.
+) -> dict[ObjectiveName, dict[Side, dict[str, PerturbedPredictions]]]:
+    """Each model's predictions for the valid and test images under each perturbation of theirs, WEB first.
 
     Raises:
         FakefaceError: a perturbation is not of these images, WEB is missing, or a p_fake is no probability.
@@ -131,7 +142,10 @@ def load_perturbed(
             _check_same(path, [(record.path,) for record in images[side]], [(row.path,) for row in members])
     return {
         objective: {
-            side: {name: _p_fake(path, f"{objective}_p_fake", members) for name, members in perturbations.items()}
+            side: {
+                name: PerturbedPredictions(_p_fake(path, f"{objective}_p_fake", members), _novelty(objective, members))
+                for name, members in perturbations.items()
+            }
             for side, perturbations in rows.items()
         }
         for objective in OBJECTIVE_NAMES
@@ -165,7 +179,8 @@ def load_elsewhere(path: Path, data: DataName) -> ElsewherePredictions | None:
         return None
     p_fake = {objective: _p_fake(path, f"{objective}_p_fake", faces) for objective in OBJECTIVE_NAMES}
     photos, without_face = len({row.path for row in rows}), len(rows) - len(faces)
-    return ElsewherePredictions(data, photos, without_face, [row.path for row in faces], p_fake)
+    novelty = {objective: _novelty(objective, faces) for objective in OBJECTIVE_NAMES}
+    return ElsewherePredictions(data, photos, without_face, [row.path for row in faces], p_fake, novelty)
 
 
 def load_faces(path: Path, images: Mapping[Side, Sequence[SplitRecord]]) -> dict[str, FaceRecord]:
@@ -205,7 +220,7 @@ def _side_predictions(path: Path, objective: str, rows: Sequence[PredictionRecor
     # CE's p_fake is the softmax of the two outputs, of which the larger has more than half.
     argmax = np.array([row.bce_argmax for row in rows], dtype=bool) if objective == "bce" else raw_p_fake > 0.5
     labels = np.array([row.label for row in rows], dtype=np.int64)
-    return SidePredictions(labels, _p_fake(path, f"{objective}_p_fake", rows), raw_p_fake, argmax)
+    return SidePredictions(labels, _p_fake(path, f"{objective}_p_fake", rows), raw_p_fake, argmax, _novelty(objective, rows))
 
 
 def _part_evidence(rows: Sequence[EvidenceRecord], images: Sequence[SplitRecord]) -> PartEvidence:
@@ -218,9 +233,11 @@ def _by_part(rows: Sequence[EvidenceRecord] | Sequence[SplitRecord]) -> PartValu
     return np.array([[getattr(row, part) for part in PARTS] for row in rows], dtype=np.float64).reshape(-1, len(PARTS))
 
 
-def _p_fake(
-    path: Path, column: str, rows: Sequence[PredictionRecord] | Sequence[PerturbedRecord] | Sequence[ElsewhereRecord]
-) -> Probabilities:
+def _novelty(objective: str, rows: Rows) -> Novelty:
+    return np.array([getattr(row, f"{objective}_novelty") for row in rows], dtype=np.float64)
+
+
+def _p_fake(path: Path, column: str, rows: Rows) -> Probabilities:
     values = np.array([getattr(row, column) for row in rows], dtype=np.float64)
     wrong = np.flatnonzero(~((values >= 0) & (values <= 1)))
     if len(wrong):

@@ -132,11 +132,12 @@ class SliceScores:
 
 @dataclass(frozen=True)
 class PerturbedScores:
-    """Scores on the test images after one perturbation."""
+    """Scores on the test images after one perturbation, and the share that is `novel`, as in BandScores."""
 
     roc_auc: Score
     roc_auc_interval: Interval
     accuracy: Score
+    novel: Score = None
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,10 @@ ByAnswer = Annotated[dict[Answer, AnswerScores], AfterValidator(_complete(ANSWER
 
 @dataclass(frozen=True)
 class BandScores:
-    """Each answer of the three on valid, where the band between them was chosen, on test, and on test after the web."""
+    """Each answer of the three on valid, where the band between them was chosen, on test, and on test after the web.
+
+    What is `novel` is unlike what the model learned from, and inconclusive: its share, None of a model that cannot tell.
+    """
 
     max_error: float
     real_below: float
@@ -193,6 +197,9 @@ class BandScores:
     valid: ByAnswer
     test: ByAnswer
     web: ByAnswer
+    valid_novel: Score = None
+    test_novel: Score = None
+    web_novel: Score = None
 
 
 @dataclass(frozen=True)
@@ -369,11 +376,12 @@ class Shift:
 
 @dataclass(frozen=True)
 class ElsewhereScores:
-    """One model on faces that are no composites: the share called fake by the threshold in use, and each answer's."""
+    """One model on faces that are no composites: shares called fake by the threshold in use, given each answer, `novel`."""
 
     false_positive_rate: Score
     false_positive_rate_interval: Interval
     answers: ByAnswer
+    novel: Score = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from fakeface.training.batches import Batch, known
 from fakeface.training.devices import Device
 from fakeface.training.recipe import Recipe
 from fakeface.training.region_branches import CLASSES
-from fakeface.training.region_network import RegionNetwork, Seen
+from fakeface.training.region_network import Judged, RegionNetwork, Seen
 
 
 class Branches(nn.Module):
@@ -45,10 +45,12 @@ def forward(branches: nn.Module, batch: Batch, device: Device) -> list[Tensor]:
     return [output.float() for output in outputs]
 
 
-def logits_of(network: nn.Module, inputs: Tensor | Seen, cooccurrences: Tensor) -> Tensor:
-    """(N, 2), of inputs as the network takes them, and co-occurrences, which a plain one does not see."""
-    logits: Tensor = network(inputs, cooccurrences) if isinstance(network, RegionNetwork) else network(inputs)
-    return logits
+def judge(network: nn.Module, inputs: Tensor | Seen, cooccurrences: Tensor) -> Judged:
+    """What a network in evaluation makes of inputs as it takes them; a plain one has no distances, (N, 0)."""
+    if isinstance(network, RegionNetwork):
+        return network.judge(inputs, cooccurrences)
+    logits: Tensor = network(inputs)
+    return Judged(logits, logits[:, :0])
 
 
 def training_loss(outputs: Sequence[Tensor], batch: Batch, recipe: Recipe) -> Tensor:

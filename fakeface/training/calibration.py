@@ -1,4 +1,4 @@
-"""Calibration on the valid images: a temperature, so that p_fake is a probability, thresholds, and the band between answers.
+"""Calibration on the valid images: a temperature, so that p_fake is a probability, thresholds, and where no answer is given.
 
 `labels` (N,) 0 real, 1 fake; `p_fake` (N,) in [0, 1].
 """
@@ -13,10 +13,14 @@ from fakeface.detector import Answers
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
+Distances = NDArray[np.float64]
 
 HALF = 0.5
 FALSE_ALARMS = 0.05
 """The largest share of real images that the operating point `few_false_alarms` may call fake."""
+NOVEL = 0.01
+"""The share of valid images of which one branch says that they are unlike what it learned from."""
+LEAST_LIMIT = 1e-6
 TEMPERATURES = (0.05, 20.0)
 """The range that is searched."""
 CERTAIN = 1e-12
@@ -78,6 +82,11 @@ def choose_answers(labels: Labels, p_fake: Probabilities, max_error: float) -> A
         real_below=next((float(cut) for cut in from_half_down if _holds(labels[p_fake < cut], REAL, max_error)), NONE_BELOW),
         fake_from=next((float(cut) for cut in from_half_up if _holds(labels[p_fake >= cut], FAKE, max_error)), NEVER),
     )
+
+
+def novelty_limits(distances: Distances) -> list[float]:
+    """For each branch the distance (N, B) that NOVEL of the images exceed."""
+    return [max(float(limit), LEAST_LIMIT) for limit in np.quantile(distances, 1 - NOVEL, axis=0)]
 
 
 def _holds(labels: Labels, answer: int, max_error: float) -> bool:

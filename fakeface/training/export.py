@@ -1,7 +1,7 @@
 """The trained network as a file that runs without torch, with its normalisation and calibration inside."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fakeface.core.errors import FakefaceError
-from fakeface.detector import load_network
+from fakeface.detector import Scores, load_network
 from fakeface.faces.cooccurrences import SIZE
 from fakeface.training.losses import Objective
 from fakeface.training.region_network import RegionNetwork
@@ -25,16 +25,24 @@ class ExportedClassifier(nn.Module):
     """A network with its normalisation and calibration: uint8 images (N, px, px, 3) -> p_fake (N,) and logits (N, 2).
 
     A RegionNetwork takes regions, uint8 (N, px, px), as well, maybe co-occurrences, float32 (N, SIZE), too, and gives evidence
-    (N, px / 8, px / 8) as well: what each place adds to the log-odds of p_fake.
+    (N, px / 8, px / 8) as well, what each place adds to the log-odds of p_fake, and novelty (N,): the largest of the branches'
+    distances from what training has seen, as multiples of `limits`, one for each.
     The logits are divided by `temperature` before they become p_fake, but returned undivided.
     """
 
     mean: Tensor
     std: Tensor
     temperature: Tensor
+    limits: Tensor
 
     def __init__(
-        self, network: nn.Module, objective: Objective, mean: list[float], std: list[float], temperature: float = 1.0
+        self,
+        network: nn.Module,
+        objective: Objective,
+        mean: list[float],
+        std: list[float],
+        temperature: float = 1.0,
+        limits: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__()
         self.network = network
@@ -42,6 +50,7 @@ class ExportedClassifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         self.register_buffer("temperature", torch.tensor(temperature))
+        self.register_buffer("limits", torch.tensor(limits))
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -57,12 +66,13 @@ class ExportedClassifier(nn.Module):
             logits = self.network(inputs)
             return self.objective.p_fake(logits / self.temperature), logits
         inputs = torch.cat([inputs, regions.unsqueeze(1).to(torch.float32)], dim=1)
-        logits, evidence = self.network.explain(inputs, cooccurrences, torch.tensor(self.objective.margin))
-        return self.objective.p_fake(logits / self.temperature), logits, evidence / self.temperature
+        (logits, distances), evidence = self.network.explain(inputs, cooccurrences, torch.tensor(self.objective.margin))
+        novelty = (distances / self.limits).amax(dim=1)
+        return self.objective.p_fake(logits / self.temperature), logits, evidence / self.temperature, novelty
 
 
 def export_onnx(classifier: ExportedClassifier, image_px: int, path: Path) -> None:
-    """Write an ONNX file with outputs `p_fake` and `logits` of any number of INPUTS; with `regions` also `evidence`.
+    """Write an ONNX file with outputs `p_fake` and `logits` of any number of INPUTS, with `regions` all of Scores.
 
     This is torch's older exporter: for EfficientNet-Lite0 the newer one, `dynamo=True`, takes 6 s instead of 0.5 and gives a
     network of the same speed. A newer torch than pyproject.toml's may no longer have the older one.
@@ -73,7 +83,7 @@ def export_onnx(classifier: ExportedClassifier, image_px: int, path: Path) -> No
         "cooccurrences": torch.zeros((2, SIZE)),
     }
     inputs = classifier.inputs
-    outputs = ("p_fake", "logits", "evidence")[: 1 + len(inputs)]
+    outputs = Scores._fields if "regions" in inputs else Scores._fields[:2]
     torch._C._jit_onnx_log = lambda *_: None  # else a failure prints the network on 200 lines
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the newer exporter, and about constants that cannot be folded

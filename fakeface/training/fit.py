@@ -15,7 +15,7 @@ from tqdm import tqdm
 from fakeface.core.errors import FakefaceError, ParamsError
 from fakeface.core.records import EpochRecord, PackedName
 from fakeface.training.batches import SideInputs, batch_sizes, to_tensors, train_batches, valid_batches
-from fakeface.training.branches import Branches, branches_to_train, forward, logits_of, training_loss
+from fakeface.training.branches import Branches, branches_to_train, forward, judge, training_loss
 from fakeface.training.calibration import HALF
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.devices import Device, Stopwatch
@@ -45,10 +45,10 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class FitResult:
-    """The network with the weights of the best epoch, its p_fake (N,) of the valid images, and how it came about."""
+    """The network with the weights of the best epoch, what it makes of the valid images, and how it came about."""
 
     network: nn.Module
-    valid_p_fake: NDArray[np.float64]
+    valid: "Predicted"
     epochs: list[EpochRecord]
     best: EpochRecord
     run_record: dict[str, Any]
@@ -192,13 +192,21 @@ def valid_epoch(network: nn.Module, valid: SideInputs, recipe: Recipe, device: D
     return loss_sum.item() / len(valid.labels), correct.item() / len(valid.labels)
 
 
+class Predicted(NamedTuple):
+    """Of N images p_fake (N,), not calibrated, and a RegionNetwork's `distances` (N, B), of its B branches."""
+
+    p_fake: NDArray[np.float64]
+    distances: NDArray[np.float64] | None
+
+
 @torch.inference_mode()
-def predict(network: nn.Module, side: SideInputs, recipe: Recipe, device: Device) -> NDArray[np.float64]:
-    """p_fake (N,) of all images in float32, as an exported network computes it, not calibrated."""
+def predict(network: nn.Module, side: SideInputs, recipe: Recipe, device: Device) -> Predicted:
+    """Of all images, in float32, as an exported network computes it."""
     network.eval()
     batches = valid_batches(side, recipe, replace(device, bf16=False, ranks=ALONE))
-    logits = [logits_of(network, batch.inputs, batch.cooccurrences) for batch in batches]
-    return recipe.objective.p_fake(torch.cat(logits).double()).cpu().numpy()
+    logits, distances = zip(*(judge(network, batch.inputs, batch.cooccurrences) for batch in batches), strict=True)
+    p_fake = recipe.objective.p_fake(torch.cat(logits).double()).cpu().numpy()
+    return Predicted(p_fake, torch.cat(distances).double().cpu().numpy() if isinstance(network, RegionNetwork) else None)
 
 
 def inputs(network: nn.Module, side: PackedSide, name: PackedName, recipe: Recipe, device: Device, looks: Looks) -> SideInputs:

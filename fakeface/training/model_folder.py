@@ -12,7 +12,7 @@ from torch import nn
 
 from fakeface.core.files import replacing, write_json
 from fakeface.detector import CARD_FILE, HELD_OUT, NETWORK_FILE, RUN_FILE, WEIGHTS_FILE
-from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature
+from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature, novelty_limits
 from fakeface.training.export import ExportedClassifier, check_export, export_onnx
 from fakeface.training.fit import FitResult
 from fakeface.training.network import copy_weights
@@ -39,8 +39,9 @@ def write_model(
     Raises:
         FakefaceError: an exported network does not compute what the trained one does.
     """
-    temperature = fit_temperature(valid.labels, result.valid_p_fake)
-    p_fake = apply_temperature(result.valid_p_fake, temperature)
+    temperature = fit_temperature(valid.labels, result.valid.p_fake)
+    p_fake = apply_temperature(result.valid.p_fake, temperature)
+    limits = [1.0] if result.valid.distances is None else novelty_limits(result.valid.distances)
     card = {
         "objective": recipe.objective_name,
         "arch": recipe.model.arch,
@@ -60,7 +61,7 @@ def write_model(
     shutil.rmtree(folder / HELD_OUT, ignore_errors=True)  # of a training before, which DVC would have removed
     for of, where in {network: folder, result.network: folder / HELD_OUT if network is not result.network else folder}.items():
         write_json(where / CARD_FILE, card)
-        classifier = ExportedClassifier(of, recipe.objective, recipe.mean, recipe.std, temperature).eval().cpu()
+        classifier = ExportedClassifier(of, recipe.objective, recipe.mean, recipe.std, temperature, limits).eval().cpu()
         _export(classifier, valid, where / NETWORK_FILE)
 
 

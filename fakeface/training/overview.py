@@ -57,6 +57,10 @@ class Overview(nn.Module):
         outputs: Tensor = self.head(self.dropout(self.standardize(features.mean(dim=(2, 3)))))
         return outputs
 
+    def distance(self, features: Tensor) -> Tensor:
+        """How far feature maps lie from those seen in training, (N,)."""
+        return self.standardize.distance(features.mean(dim=(2, 3)))
+
     def evidence(self, features: Tensor, planes: Tensor, side: int, margin: Tensor) -> Tensor:
         """(N, side, side): what each place adds to `margin` (2,) times the outputs, in evaluation, less what is typical.
 

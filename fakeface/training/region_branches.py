@@ -41,6 +41,14 @@ class Standardization(nn.BatchNorm1d):
         mean, scale = self.running()
         return (values - mean) * scale
 
+    def distance(self, values: Tensor) -> Tensor:
+        """How far values (N, width) lie from those seen in training, (N,): about 1 for these.
+
+        It is the mean of their squares, standardised: the squared Mahalanobis distance over the width, as if the values were
+        independent (Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS 2018).
+        """
+        return self(values).square().mean(dim=1)  # type: ignore[no-any-return]
+
     def running(self) -> tuple[Tensor, Tensor]:
         """What evaluation takes off the values, and multiplies them by, (width,) each."""
         mean, variance = self.get_buffer("running_mean"), self.get_buffer("running_var")

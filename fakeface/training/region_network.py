@@ -23,6 +23,13 @@ class Seen(NamedTuple):
     planes: Tensor | None
 
 
+class Judged(NamedTuple):
+    """Logits (N, 2), and for each of B branches how far what it sees lies from what it saw in training, `distances` (N, B)."""
+
+    logits: Tensor
+    distances: Tensor
+
+
 class RegionNetwork(nn.Module):
     """A backbone up to stride 16 with a branch that judges its feature maps, maybe more branches, and the sum of all.
 
@@ -60,9 +67,29 @@ class RegionNetwork(nn.Module):
     def branches(self, inputs: Tensor | Seen, cooccurrences: Tensor | None = None) -> list[Tensor]:
         """What each branch makes of the images, or of what was seen of them before, (N, OUTPUTS) each."""
         seen = inputs if isinstance(inputs, Seen) else self.see(inputs)
-        view = None if self.overview is None or seen.planes is None else self.overview.look(seen.planes)
+        view = self._view(seen.planes)
         with torch.autocast(seen.pooled.device.type, enabled=False):
             return self._judge(seen.pooled, cooccurrences, view)
+
+    def judge(self, inputs: Tensor | Seen, cooccurrences: Tensor | None) -> Judged:
+        """In evaluation, of images or of what was seen of them before."""
+        seen = inputs if isinstance(inputs, Seen) else self.see(inputs)
+        view = self._view(seen.planes)
+        logits = total_logits(self._judge(seen.pooled, cooccurrences, view))
+        return Judged(logits, self._distances(seen.pooled, cooccurrences, view))
+
+    def _view(self, planes: Tensor | None) -> Tensor | None:
+        """An overview's feature maps."""
+        return None if self.overview is None or planes is None else self.overview.look(planes)
+
+    def _distances(self, pooled: Tensor, cooccurrences: Tensor | None, view: Tensor | None) -> Tensor:
+        """(N, B), in the order of `_judge`'s."""
+        distances = [self.features.standardize.distance(pooled)]
+        if self.cooccurrences is not None and cooccurrences is not None:
+            distances.append(self.cooccurrences.standardize.distance(cooccurrences))
+        if self.overview is not None and view is not None:
+            distances.append(self.overview.distance(view))
+        return torch.stack(distances, dim=1)
 
     def _judge(self, pooled: Tensor, cooccurrences: Tensor | None, view: Tensor | None) -> list[Tensor]:
         """The branches' outputs, (N, OUTPUTS) each; `view` are the overview's feature maps."""
@@ -83,22 +110,22 @@ class RegionNetwork(nn.Module):
         with torch.autocast(inputs.device.type, enabled=False):  # means and variances of many pixels need float32
             return self.features.pool(maps, region_masks(inputs))
 
-    def explain(self, inputs: Tensor, cooccurrences: Tensor | None, margin: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, 2), and (N, H / 8, W / 8): what each place adds to `margin` (2,) times the logits.
+    def explain(self, inputs: Tensor, cooccurrences: Tensor | None, margin: Tensor) -> tuple[Judged, Tensor]:
+        """As `judge`, and (N, H / 8, W / 8): what each place adds to `margin` (2,) times the logits.
 
-        In evaluation the sum over all places is that product, less the product with the biases and with what co-occurrences of
+        The sum over all places is that product, less the product with the biases and with what co-occurrences of
         a typical photo add; a region that a face does not show adds nothing.
         """
         maps, masks = self._look(inputs), region_masks(inputs)
         planes = shrunk(inputs)
-        view = None if self.overview is None else self.overview.look(planes)
-        outputs = self._judge(self.features.pool(maps, masks), cooccurrences, view)
+        view, pooled = self._view(planes), self.features.pool(maps, masks)
+        outputs = self._judge(pooled, cooccurrences, view)
         evidence = self.features.evidence(maps, masks, margin)
         if self.cooccurrences is not None and cooccurrences is not None:
             evidence = evidence + self.cooccurrences.evidence(outputs[1], masks, margin)
         if self.overview is not None and view is not None:
             evidence = evidence + self.overview.evidence(view, planes, evidence.shape[-1], margin)
-        return total_logits(outputs), evidence
+        return Judged(total_logits(outputs), self._distances(pooled, cooccurrences, view)), evidence
 
     def _look(self, inputs: Tensor) -> list[Tensor]:
         """The feature maps that are judged, float32 (N, C, h, w)."""

@@ -16,7 +16,7 @@ from fakeface.faces.cooccurrences import SIZE
 from fakeface.faces.regions import Region
 from fakeface.training.augmentation import COLOURS
 from fakeface.training.batches import to_network_format
-from fakeface.training.branches import logits_of
+from fakeface.training.branches import judge
 from fakeface.training.devices import Device
 from fakeface.training.export import ExportedClassifier, export_onnx
 from fakeface.training.recipe import Recipe
@@ -77,7 +77,7 @@ def _logits(network: nn.Module, recipe: Recipe, device: Device, px: int) -> Tens
     planes = torch.zeros((IMAGES, COLOURS + 1, px, px), device=device.torch_device)
     planes[:, COLOURS] = torch.arange(px, device=device.torch_device) % len(Region)
     cooccurrences = torch.zeros((IMAGES, SIZE), device=device.torch_device)
-    return logits_of(network, to_network_format(planes, recipe, device), cooccurrences)
+    return judge(network, to_network_format(planes, recipe, device), cooccurrences).logits
 
 
 def _check_shape(logits: object) -> None:

@@ -41,14 +41,16 @@ def _face(
     words = WORDS[language]
     share = max(detector.answers.max_error for detector in detectors.values())
     are_of_one_mind = len({verdict.answer for verdict in judgement.verdicts.values()}) == 1
+    is_novel = judgement.answer == "inconclusive" and "novel" in judgement.reservations
+    reason = "novel" if is_novel else judgement.answer
     return {
         "number": judgement.number,
         "title": words["face"].format(number=judgement.number) if judgement.box else words["picture"],
         "box": [round(scale * value, 1) for value in judgement.box] if judgement.box else None,
         "answer": judgement.answer,
         "word": words[judgement.answer],
-        "sentence": words[f"says_{judgement.answer}"] if are_of_one_mind else words["says_differing"],
-        "meaning": words[f"means_{judgement.answer}"].format(share=f"{share:.0%}"),
+        "sentence": words[f"says_{reason}"] if are_of_one_mind or is_novel else words["says_differing"],
+        "meaning": words[f"means_{reason}"].format(share=f"{share:.0%}"),
         "reservations": [RESERVATIONS[language][name] for name in judgement.reservations],
         "models": {
             name: _model(name, verdict, detectors[name], words, scale)

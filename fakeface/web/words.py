@@ -42,12 +42,15 @@ WORDS: dict[Language, dict[str, str]] = {
         "says_real": "Neither model sees the traces of a composite in this face.",
         "says_inconclusive": "Neither model is sure enough to call this face real or fake.",
         "says_differing": "The two models do not agree on this face, so together they say neither.",
+        "says_novel": "The models have learned from no photo like this one, so they say neither.",
         "means": "What this does not mean",
         "means_fake": "It is no proof of an edit: of the validation photos called fake, up to {share} were real.",
         "means_real": "It is no proof that nobody edited the photo. Of the validation photos called real, up to {share} were "
         "composites; and faces made by an AI, filters and retouching are not what the models learned to see.",
         "means_inconclusive": "It does not mean half fake: the score lies where the models were wrong too often on the "
         "validation photos.",
+        "means_novel": "It does not mean half fake, nor that something is wrong with the photo: of photos like it nobody has "
+        "measured how often the models err.",
         "ce": "Cross-entropy",
         "bce": "BCE",
         "meter": "{model}: {answer}, {percent} likely a composite",
@@ -93,11 +96,14 @@ WORDS: dict[Language, dict[str, str]] = {
         "says_real": "두 모델 모두 이 얼굴에서 합성의 흔적을 보지 못합니다.",
         "says_inconclusive": "두 모델 모두 이 얼굴이 진짜인지 합성인지 충분히 확신하지 못합니다.",
         "says_differing": "두 모델의 의견이 달라, 함께는 어느 쪽도 말하지 않습니다.",
+        "says_novel": "모델이 배운 사진 중에 이와 비슷한 것이 없어, 어느 쪽도 말하지 않습니다.",
         "means": "이 답이 뜻하지 않는 것",
         "means_fake": "사진이 편집되었다는 증거가 아닙니다. 검증 사진 중 합성이라고 한 것의 최대 {share}가 진짜였습니다.",
         "means_real": "아무도 편집하지 않았다는 증거가 아닙니다. 검증 사진 중 진짜라고 한 것의 최대 {share}가 합성이었고, "
         "AI가 만든 얼굴이나 필터, 보정은 모델이 배운 것이 아닙니다.",
         "means_inconclusive": "반쯤 합성이라는 뜻이 아닙니다. 검증 사진에서 모델이 너무 자주 틀린 점수대라는 뜻입니다.",
+        "means_novel": "반쯤 합성이라거나 사진에 문제가 있다는 뜻이 아닙니다. 이런 사진에서 모델이 얼마나 자주 틀리는지 "
+        "아무도 재지 않았다는 뜻입니다.",
         "ce": "교차 엔트로피",
         "bce": "BCE",
         "meter": "{model}: {answer}, 합성일 확률 {percent}",
@@ -122,6 +128,7 @@ RESERVATIONS: dict[Language, dict[Reservation, str]] = {
         "shrunk": "The face is smaller than any that the scores were measured on.",
         "compressed": "The photo is compressed more than any that the scores were measured on.",
         "map_disagrees": "Taken together, the places in the face point the other way than the answer.",
+        "novel": "The photo is unlike those that the networks learned from.",
     },
     "ko": {
         "no_face": "얼굴을 찾지 못해 사진 전체를 판정했습니다.",
@@ -130,6 +137,7 @@ RESERVATIONS: dict[Language, dict[Reservation, str]] = {
         "shrunk": "얼굴이 점수를 측정한 어떤 사진보다 작습니다.",
         "compressed": "사진이 점수를 측정한 어떤 사진보다 더 압축되었습니다.",
         "map_disagrees": "얼굴의 각 부분을 합치면 답과 반대쪽을 가리킵니다.",
+        "novel": "신경망이 배운 사진들과 다른 사진입니다.",
     },
 }
 

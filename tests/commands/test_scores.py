@@ -108,6 +108,7 @@ after the web, called real        0.300 (0.250 to 0.350)      0.300 (0.250 to 0.
 after the web, real, but wrong    0.100 (0.050 to 0.150)      0.100 (0.050 to 0.150)
 after the web, called fake        0.200 (0.150 to 0.250)      0.200 (0.150 to 0.250)
 after the web, fake, but wrong    0.050 (0.010 to 0.100)      0.050 (0.010 to 0.100)
+unlike what was learned from      0.040                       0.040
 accuracy, train                   0.950                       0.950
 accuracy, valid                   0.700                       0.700
 train_valid_gap                   0.200                       0.200

@@ -18,7 +18,7 @@ from tests.split_rows import image
 
 def predicted(labels: list[int], p_fake: list[float]) -> SidePredictions:
     values = np.array(p_fake, dtype=np.float64)
-    return SidePredictions(np.array(labels, dtype=np.int64), values, values, values > 0.5)
+    return SidePredictions(np.array(labels, dtype=np.int64), values, values, values > 0.5, np.full_like(values, np.nan))
 
 
 def test_the_most_confident_of_the_wrong_verdicts_come_first() -> None:

@@ -30,7 +30,7 @@ def test_robustness_starts_with_the_unchanged_images_and_those_from_the_web() ->
     perturbed = model(0.75, 0.8, perturbed={"blur": blurred, "unheard_of": blurred})
     rows = robustness_rows(scores(perturbed, perturbed))
     assert [row.name for row in rows] == ["unchanged", "as the web leaves it", "blurred", "unheard_of"]
-    assert rows[0].models["ce"] == PerturbedScores(0.8, (0.75, 0.85), 0.75)
-    assert rows[1].models["ce"] == PerturbedScores(0.74, (0.69, 0.79), 0.71)
+    assert rows[0].models["ce"] == PerturbedScores(0.8, (0.75, 0.85), 0.75, 0.04)
+    assert rows[1].models["ce"] == PerturbedScores(0.74, (0.69, 0.79), 0.71, 0.05)
     assert rows[2].models["bce"] == blurred
     assert rows[0] == unperturbed_row(scores(perturbed, perturbed), "unchanged")

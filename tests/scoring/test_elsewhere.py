@@ -11,13 +11,19 @@ from fakeface.detector import Answers
 from fakeface.scoring.elsewhere import face_scores, score_elsewhere
 from fakeface.scoring.intervals import resample
 from fakeface.scoring.predictions import Card, ElsewherePredictions, load_elsewhere
-from fakeface.scoring.scores import Probabilities
+from fakeface.scoring.scores import Novelty, Probabilities
 
 CARD = Card(1.0, {"half": 0.5, "balanced_accuracy": 0.4, "few_false_alarms": 0.8}, Answers(0.1, 0.3, 0.6))
 
 
+def unknown(p_fake: Probabilities) -> Novelty:
+    return np.full_like(p_fake, np.nan)
+
+
 def of(photos: list[str], p_fake: Probabilities) -> ElsewherePredictions:
-    return ElsewherePredictions("photos", len(set(photos)), 0, photos, {"ce": p_fake, "bce": 1 - p_fake})
+    return ElsewherePredictions(
+        "photos", len(set(photos)), 0, photos, {"ce": p_fake, "bce": 1 - p_fake}, dict.fromkeys(("ce", "bce"), unknown(p_fake))
+    )
 
 
 def test_the_interval_is_over_photos_not_faces() -> None:
@@ -38,13 +44,29 @@ def test_the_interval_is_over_photos_not_faces() -> None:
 
 def test_the_three_answers_are_all_there_are() -> None:
     p_fake = np.random.default_rng(1).uniform(size=97)
-    found = face_scores(p_fake, CARD, "half", resample([str(number) for number in range(97)], 100, 0))
+    found = face_scores(p_fake, unknown(p_fake), CARD, "half", resample([str(number) for number in range(97)], 100, 0))
     assert [found.answers[name].images for name in ANSWER_NAMES] == [
         (p_fake < 0.3).sum(),
         ((p_fake >= 0.3) & (p_fake < 0.6)).sum(),
         (p_fake >= 0.6).sum(),
     ]
     assert sum(scored.coverage or 0 for scored in found.answers.values()) == pytest.approx(1)
+
+
+def test_what_is_unlike_the_photos_learned_from_is_inconclusive_whatever_its_p_fake() -> None:
+    p_fake, novelty = np.array([0.9, 0.9, 0.1, 0.5]), np.array([1.1, 0.9, 1.1, 1.1])
+    found = face_scores(p_fake, novelty, CARD, "half", resample(list("abcd"), 100, 0))
+    assert [found.answers[name].images for name in ANSWER_NAMES] == [0, 3, 1]
+    assert found.novel == 0.75
+    assert found.false_positive_rate == 0.75  # by the threshold, which always decides
+
+
+def test_the_sentence_says_what_is_called_fake_by_threshold_and_where_neither_may_be_said() -> None:
+    found = score_elsewhere(of(["a", "b", "c", "d"], np.array([0.9, 0.5, 0.2, 0.1])), {"ce": CARD, "bce": CARD}, "half", 100, 0)
+    assert found.sentence.endswith(
+        "Where a model may also say neither, cross-entropy calls 25.0 % fake and 25.0 % inconclusive, "
+        "BCE calls 50.0 % fake and 25.0 % inconclusive."
+    )
 
 
 def test_the_order_of_rows_changes_nothing(tmp_path: Path) -> None:

@@ -109,9 +109,18 @@ def test_perturbed_images_go_by_model_and_perturbation(tmp_path: Path) -> None:
     write_rows(tmp_path / "perturbed.csv", PerturbedRecord, PERTURBED[::-1])
     found = load_perturbed(tmp_path / "perturbed.csv", BY_SIDE)
     assert list(found["ce"]["test"]) == ["web", "noise", "blur"]
-    assert found["ce"]["test"]["blur"].tolist() == [0.2, 0.2]
-    assert np.array_equal(found["bce"]["test"]["noise"], [0.9, 0.9])
-    assert {name: p_fake.tolist() for name, p_fake in found["ce"]["valid"].items()} == {"web": [0.5]}
+    assert found["ce"]["test"]["blur"].p_fake.tolist() == [0.2, 0.2]
+    assert found["bce"]["test"]["noise"].p_fake.tolist() == [0.9, 0.9]
+    assert {name: predictions.p_fake.tolist() for name, predictions in found["ce"]["valid"].items()} == {"web": [0.5]}
+
+
+def test_novelty_goes_by_model_and_is_no_number_of_one_that_cannot_tell(tmp_path: Path) -> None:
+    rows = [replace(row, ce_novelty=0.5 + number) for number, row in enumerate(PERTURBED)]
+    write_rows(tmp_path / "perturbed.csv", PerturbedRecord, rows)
+    found = load_perturbed(tmp_path / "perturbed.csv", BY_SIDE)
+    by_path = {(row.perturbation, row.path): row.ce_novelty for row in rows}
+    assert found["ce"]["test"]["blur"].novelty.tolist() == [by_path["blur", image.path] for image in BY_SIDE["test"]]
+    assert np.isnan(found["bce"]["test"]["blur"].novelty).all()
 
 
 @pytest.mark.parametrize(

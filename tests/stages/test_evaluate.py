@@ -167,8 +167,14 @@ def test_from_elsewhere_it_is_the_share_of_faces_called_fake(workplace: Workplac
     assert read_json(workplace.folder / "metrics/evaluate.json")["elsewhere_false_positive_rate"] == 1 / 4
     assert found["sentence"] == (
         "Of 4 faces in 4 photos from elsewhere, none of them a composite, cross-entropy calls 75.0 % fake "
-        "(95 % interval 0.0 to 100.0 %) and BCE calls 25.0 % fake (95 % interval 0.0 to 66.7 %)."
+        "(95 % interval 0.0 to 100.0 %) and BCE calls 25.0 % fake (95 % interval 0.0 to 66.7 %). Where a model may also say "
+        "neither, cross-entropy calls 50.0 % fake and 25.0 % inconclusive, BCE calls 25.0 % fake and 0.0 % inconclusive."
     )
+    write_rows(workplace.folder / "elsewhere.csv", ElsewhereRecord, [replace(face, ce_novelty=1.5) for face in FACES])
+    unlike = workplace.scores()["elsewhere"]
+    assert [unlike[name]["novel"] for name in OBJECTIVE_NAMES] == [1, None]
+    assert unlike["ce"]["answers"]["inconclusive"]["coverage"] == 1
+    assert unlike["bce"] == found["bce"]
     found = workplace.scores(threshold="few_false_alarms")["elsewhere"]
     assert [found[name]["false_positive_rate"] for name in OBJECTIVE_NAMES] == [2 / 4, 0]
 

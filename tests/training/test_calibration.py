@@ -4,7 +4,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fakeface.detector import Answers
-from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature
+from fakeface.training.calibration import (
+    LEAST_LIMIT,
+    apply_temperature,
+    choose_answers,
+    choose_thresholds,
+    fit_temperature,
+    novelty_limits,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -116,3 +123,11 @@ def test_the_answers_at_the_ends_of_the_band() -> None:
     found = Answers(0.1, real_below=0.3, fake_from=0.7)
     expected = {0.0: "real", 0.29: "real", 0.3: "inconclusive", 0.69: "inconclusive", 0.7: "fake", 1.0: "fake"}
     assert {p_fake: found.answer(p_fake) for p_fake in expected} == expected
+    assert {found.answer(p_fake, novel=True) for p_fake in expected} == {"inconclusive"}
+
+
+def test_one_in_a_hundred_images_is_novel_to_each_branch() -> None:
+    distances = np.random.default_rng(0).uniform(size=(1000, 2)) * np.array([1, 50])
+    limits = novelty_limits(distances)
+    assert (distances > limits).sum(axis=0).tolist() == [10, 10]
+    assert novelty_limits(np.zeros((3, 2))) == [LEAST_LIMIT] * 2

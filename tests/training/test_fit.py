@@ -183,7 +183,7 @@ def test_weights_lie_in_memory_as_asked(layout: str, memory_format: torch.memory
 def test_predicted_p_fake_is_the_networks_own() -> None:
     one = Training()
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (RECIPE.mean, RECIPE.std))
-    p_fake = predict(one.network, one.valid, RECIPE, CPU)
+    p_fake = predict(one.network, one.valid, RECIPE, CPU).p_fake
     with torch.inference_mode():
         logits = one.network.eval()((one.valid.images.permute(0, 3, 1, 2) / 255 - mean) / std)
     assert p_fake.shape == (70,)
@@ -215,7 +215,7 @@ def test_fit_trains_every_epoch_and_keeps_the_weights_of_the_best() -> None:
     assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3]
     assert result.best == [epoch for epoch, is_best in log.epochs if is_best][-1]
     assert same(copy_weights(result.network), best_weights)
-    assert result.valid_p_fake.tolist() == predict(result.network, one.valid, RECIPE, CPU).tolist()
+    assert result.valid.p_fake.tolist() == predict(result.network, one.valid, RECIPE, CPU).p_fake.tolist()
 
 
 def test_fit_stops_when_patience_runs_out() -> None:
@@ -244,7 +244,7 @@ def test_a_resumed_training_ends_the_same_bit_for_bit(tmp_path: Path, killed_aft
     assert [epoch.epoch for epoch, _ in log.epochs] == list(range(killed_after + 1, 4))
     assert resumed.epochs == whole.epochs
     assert same(copy_weights(resumed.network), copy_weights(whole.network))
-    assert resumed.valid_p_fake.tolist() == whole.valid_p_fake.tolist()
+    assert resumed.valid.p_fake.tolist() == whole.valid.p_fake.tolist()
     assert resumed.run_record["name"] == "first"
     assert [entry["epoch"] for entry in resumed.run_record["epochs"]] == [1, 2, 3]
 

@@ -11,7 +11,7 @@ from fakeface.core.records import OBJECTIVE_NAMES
 from fakeface.detector import HELD_OUT, load_detector, load_detectors, load_held_out
 from fakeface.params import ModelParams
 from fakeface.training import fit as training
-from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature
+from fakeface.training.calibration import apply_temperature, choose_answers, choose_thresholds, fit_temperature, novelty_limits
 from fakeface.training.checkpoint import Checkpoints
 from fakeface.training.export import ExportedClassifier, check_export
 from fakeface.training.fit import FitResult, fit
@@ -38,8 +38,8 @@ def test_the_model_folder_holds_the_calibrated_model_of_the_best_epoch(result: F
     assert same(load_file(tmp_path / "models/ce/weights.safetensors"), weights)
     assert read_json(tmp_path / "models/ce/run.json") == result.run_record
     card = read_json(tmp_path / "models/ce/model.json")
-    temperature = fit_temperature(valid.labels, result.valid_p_fake)
-    p_fake = apply_temperature(result.valid_p_fake, temperature)
+    temperature = fit_temperature(valid.labels, result.valid.p_fake)
+    p_fake = apply_temperature(result.valid.p_fake, temperature)
     assert card == {
         "objective": "ce",
         "arch": ARCH,
@@ -115,5 +115,9 @@ def test_a_network_that_sees_regions_and_cooccurrences_is_exported_with_them(tmp
     write_model(tmp_path, result, result.network, recipe, valid, MAX_ERROR, is_sample=True)
     detector = load_detector(tmp_path)
     assert (detector.framing, detector.sees_regions, detector.sees_cooccurrences) == ("face", True, True)
-    logits = detector.scores(valid.images, valid.regions[:, 0], valid.cooccurrences[:, 0]).logits
-    assert recipe.objective.p_fake(torch.from_numpy(logits)).numpy() == pytest.approx(result.valid_p_fake, abs=1e-4)
+    _, logits, evidence, novelty = detector.scores(valid.images, valid.regions[:, 0], valid.cooccurrences[:, 0])
+    assert evidence is not None
+    assert result.valid.distances is not None
+    limits = novelty_limits(result.valid.distances)
+    assert novelty == pytest.approx((result.valid.distances / limits).max(axis=1), rel=1e-3)
+    assert recipe.objective.p_fake(torch.from_numpy(logits)).numpy() == pytest.approx(result.valid.p_fake, abs=1e-4)

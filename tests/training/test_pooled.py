@@ -93,4 +93,4 @@ def test_a_training_changes_what_judges_and_not_what_looks(network: RegionNetwor
     changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed == {"features", "cooccurrences", "overview"}
     assert [epoch.epoch for epoch, _ in log.epochs] == [1, 2]
-    assert result.valid_p_fake.shape == (10,)
+    assert result.valid.p_fake.shape == (10,)

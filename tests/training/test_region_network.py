@@ -39,9 +39,9 @@ def region_network(
     return network
 
 
-def inputs(count: int = 3, px: int = PX) -> Tensor:
+def inputs(count: int = 3, px: int = PX, seed: int = 0) -> Tensor:
     """Noise, and regions in squares of 16 px."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     colours = torch.randn(count, 3, px, px, generator=generator)
     codes = torch.randint(0, len(Region), (count, 1, px // 16, px // 16), generator=generator).float()
     return torch.cat([colours, codes.repeat_interleave(16, dim=2).repeat_interleave(16, dim=3)], dim=1)
@@ -144,7 +144,7 @@ def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float], *, cooccu
     for seed in range(3):
         network.train()(inputs(8), values(8, seed))
     planes = inputs(px=128)
-    logits, evidence = network.eval().explain(planes, values(3), weights)
+    (logits, distances), evidence = network.eval().explain(planes, values(3), weights)
     assert evidence.shape == (3, 16, 16)
     assert all((planes[0, 3] == float(region)).any() for region in POOLED_REGIONS)
     biases = float(weights @ network.features.head.bias[:2])
@@ -154,6 +154,7 @@ def test_evidence_adds_up_to_the_log_odds(margin: tuple[float, float], *, cooccu
     if network.overview is not None:
         biases += float(weights @ network.overview.head.bias[:2])
     torch.testing.assert_close(logits, network(planes, values(3)))
+    torch.testing.assert_close(distances, network.judge(planes, values(3)).distances)
     torch.testing.assert_close(evidence.sum(dim=(1, 2)) + biases, logits @ weights, rtol=1e-3, atol=1e-3)
 
 
@@ -164,6 +165,23 @@ def test_evidence_lies_where_the_regions_are() -> None:
     _, evidence = region_network(cooccurrences=True).eval().explain(planes, values(3), torch.tensor([-1.0, 1.0]))
     assert (evidence[:, :, 8:] == 0).all()
     assert (evidence[:, :, :8] != 0).any()
+
+
+@torch.inference_mode()
+def test_each_branch_tells_how_far_an_image_lies_from_those_it_learned_from() -> None:
+    """In the mean of its values' squares, as multiples of what is typical: about 1."""
+    network = region_network(cooccurrences=True, overview=True)
+    for seed in range(60):
+        network.train()(inputs(8, seed=seed), values(8, seed))
+    learned = network.eval().judge(inputs(8, seed=3), values(8, 3)).distances
+    assert learned.shape == (8, 3)
+    assert learned.mean(dim=0).tolist() == pytest.approx([1, 1, 1], abs=0.5)
+    strange = inputs(8, seed=3)
+    strange[:, :3] *= 5
+    changed = network.judge(strange, values(8, 3)).distances
+    assert (changed[:, [0, 2]] > 2 * learned[:, [0, 2]]).all()
+    assert torch.equal(changed[:, 1], learned[:, 1])
+    assert (network.judge(inputs(8, seed=3), 5 * values(8, 3)).distances[:, 1] > 2 * learned[:, 1]).all()
 
 
 @pytest.mark.parametrize("autocast", [False, True])

@@ -72,7 +72,7 @@ def main(argv: list[str]) -> None:
             result = training.fit(recipe, replace(CPU, ranks=ranks), *tiny_sides(), checkpoints, {"epochs": []}, log)
         if ranks.is_first:
             left: dict[str, Any] = {"epochs": list(map(asdict, result.epochs)), "weights": copy_weights(result.network)}
-            torch.save(left | {"resumed_after": log.resumed_after, "p_fake": result.valid_p_fake.tolist()}, folder / "result")
+            torch.save(left | {"resumed_after": log.resumed_after, "p_fake": result.valid.p_fake.tolist()}, folder / "result")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,24 @@ def two_faces() -> Image.Image:
     return picture
 
 
+def test_a_photo_unlike_those_learned_from_gets_words_of_its_own(tmp_path: Path, command: Command) -> None:
+    """The tiny network finds a photo the stranger the more red it is. In `predict` the reason stands where the bounds would."""
+    for objective in OBJECTIVE_NAMES:
+        write_model(tmp_path / "models" / objective, objective, framing="face", gives_novelty=True)
+    red, green, blue = drawn_face(0, 200).split()
+    Image.merge("RGB", (red.point(lambda value: 128 + value // 2), green, blue)).save(tmp_path / "red.png")
+    line = command(predict, "--model", tmp_path / "models", tmp_path / "red.png").out
+    assert "real below" not in line
+    assert "fake from" not in line
+    assert line.split("  ")[1] == "inconclusive"
+    assert "[unlike the photos that the models learned from]" in line
+    with served(tmp_path / "models", tmp_path / "here") as site:
+        (face,) = site.ask("/judge", (tmp_path / "red.png").read_bytes()).json["faces"]
+        assert face["sentence"] == "The models have learned from no photo like this one, so they say neither."
+        assert face["meaning"].startswith("It does not mean half fake, nor that something is wrong with the photo")
+        assert "The photo is unlike those that the networks learned from." in face["reservations"]
+
+
 def test_it_says_of_a_photo_what_the_command_says(site: Served, models: Path, command: Command, tmp_path: Path) -> None:
     two_faces().save(tmp_path / "two.png")
     told = [json.loads(line) for line in command(predict, "--json", "--model", models, tmp_path / "two.png").out.splitlines()]
