@@ -101,20 +101,19 @@ def _face(image: Image.Image, landmarks: Points | None) -> tuple[NDArray[np.uint
 
 def _planes(pixels: NDArray[np.uint8]) -> dict[str, Plane]:
     """In thousandths of a grey level."""
-    colours = pixels.astype(np.int32)
-    brightness = colours @ np.array(BRIGHTNESS, np.int32)
-    return {
-        "brightness": brightness,
-        "blue": 1000 * colours[..., 2] - brightness,
-        "red": 1000 * colours[..., 0] - brightness,
-    }
+    red, green, blue = (np.ascontiguousarray(pixels[..., channel], np.int32) for channel in range(3))
+    brightness = BRIGHTNESS[0] * red + BRIGHTNESS[1] * green + BRIGHTNESS[2] * blue
+    return {"brightness": brightness, "blue": 1000 * blue - brightness, "red": 1000 * red - brightness}
 
 
 def _shares(plane: Plane, residual: Residual, regions: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(regions, classes): how often each class comes in each of POOLED, along rows and along columns."""
+    along_rows = _levels(plane, residual)
+    is_symmetric = residual.taps == tuple(zip(*residual.taps, strict=True))
+    along_columns = along_rows.T if is_symmetric else _levels(np.ascontiguousarray(plane.T), residual)
     counts = np.zeros((len(Region), TRIPLES), np.int64)
-    for values, places in ((plane, regions), (plane.T, regions.T)):
-        counts += _count(np.ascontiguousarray(values), residual, places)
+    for levels, places in ((along_rows, regions), (along_columns, regions.T)):
+        counts += _count(np.ascontiguousarray(levels), residual, places)
     pooled = np.array([counts[list(group)].sum(axis=0) for group in POOLED])
     shares: NDArray[np.float64] = np.zeros((len(POOLED), CLASS_COUNT))
     np.add.at(shares.T, CLASSES, pooled.T)
@@ -122,17 +121,26 @@ def _shares(plane: Plane, residual: Residual, regions: NDArray[np.uint8]) -> NDA
     return shares
 
 
-def _count(plane: Plane, residual: Residual, regions: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(regions, triples) of residuals next to each other in a row, by the region of the one in the middle."""
+def _levels(plane: Plane, residual: Residual) -> NDArray[np.uint8]:
+    """The residual along rows, rounded to steps and cut off at LIMIT of them, from 0 to LEVELS - 1."""
     height, width = len(residual.taps), len(residual.taps[0])
-    rows, columns = plane.shape[0] - height + 1, plane.shape[1] - width + 1
-    if rows < 1 or columns < 3:
-        return np.zeros((len(Region), TRIPLES), np.int64)
+    rows, columns = max(plane.shape[0] - height + 1, 0), max(plane.shape[1] - width + 1, 0)
     filtered = np.full((rows, columns), residual.step // 2, np.int32)
     for (row, column), tap in np.ndenumerate(residual.taps):
         filtered += tap * plane[row : row + rows, column : column + columns]
-    levels = np.clip(filtered // residual.step, -LIMIT, LIMIT) + LIMIT
+    levels = np.zeros((rows, columns), np.uint8)
+    for step in range(1 - LIMIT, LIMIT + 1):  # several times as fast as a division
+        levels += filtered >= step * residual.step
+    return levels
+
+
+def _count(levels: NDArray[np.uint8], residual: Residual, regions: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """(regions, triples) of levels next to each other in a row, by the region of the one in the middle."""
+    rows, columns = levels.shape
+    if rows < 1 or columns < 3:
+        return np.zeros((len(Region), TRIPLES), np.int64)
     triples = (levels[:, :-2] * LEVELS + levels[:, 1:-1]) * LEVELS + levels[:, 2:]
-    middle = regions[height // 2 : height // 2 + rows, width // 2 + 1 : width // 2 + 1 + columns - 2]
-    flat = middle.astype(np.int64) * TRIPLES + triples
+    top, left = len(residual.taps) // 2, len(residual.taps[0]) // 2 + 1
+    middle = regions[top : top + rows, left : left + columns - 2]
+    flat = middle * np.uint16(TRIPLES) + triples
     return np.bincount(flat.ravel(), minlength=len(Region) * TRIPLES).reshape(len(Region), TRIPLES)

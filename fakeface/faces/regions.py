@@ -55,10 +55,11 @@ def region_map(landmarks: Any, px: int, margin_px: int = 0) -> RegionMap:
     for region, indices in OUTLINES.items():
         _fill(parts, landmarks[_indices(indices)], region)
     width = max(1, round(BAND_SHARE * (px - 2 * margin_px)))
-    around = cv2.dilate(
-        (parts > 0).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
-    )
-    regions = np.where(around > 0, np.uint8(Region.BAND), face)
+    left, top, across, down = cv2.boundingRect(parts)
+    near = np.s_[max(top - width, 0) : top + down + width, max(left - width, 0) : left + across + width]
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
+    regions = face
+    regions[near][cv2.dilate(parts[near], ellipse) > 0] = Region.BAND
     return np.where(parts > 0, parts, regions)
 
 

@@ -1,6 +1,7 @@
 """The branches of a network that looks at a face by region: what they see, how they judge it, and where the evidence lies."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,41 @@ LEAST_PIXELS = 1e-6
 def region_masks(inputs: Tensor) -> Tensor:
     """(N, R, H, W), 1 where a pixel is of the pooled region, of inputs (N, 4, H, W) whose last plane holds the Region."""
     return torch.stack([inputs[:, 3] == int(region) for region in POOLED_REGIONS], dim=1).float()
+
+
+class Summary(NamedTuple):
+    """Of feature maps (N, C, h, h) by region.
+
+    `values` (N, h * h, C), `shares` (N, R, h * h), 1 in sum over a region, `means` and `deviations` (N, R, C), `side` h.
+    """
+
+    values: Tensor
+    shares: Tensor
+    means: Tensor
+    deviations: Tensor
+    side: int
+
+
+def areas_by_side(masks: Tensor, sides: Sequence[int]) -> dict[int, Tensor]:
+    """For maps of each side how much of a place is of which region, (N, R, side, side), of masks (N, R, H, H).
+
+    Coarser ones are the means of finer ones: the same values, for less.
+    """
+    areas, finer = {}, masks
+    for side in sorted(set(sides), reverse=True):
+        finer = finer if int(finer.shape[-1]) % side == 0 else masks
+        areas[side] = finer = F.avg_pool2d(finer, int(finer.shape[-1]) // side)
+    return areas
+
+
+def summarize(features: Tensor, areas: Tensor) -> Summary:
+    """Of feature maps (N, C, h, h), by the regions' areas (N, R, h, h) in each place."""
+    values = features.flatten(2).transpose(1, 2)
+    shares = areas.flatten(2)
+    shares = shares / (shares.sum(dim=2, keepdim=True) + LEAST_PIXELS)
+    means = shares @ values
+    variances = (shares @ values.square() - means.square()).clamp_min(0)
+    return Summary(values, shares, means, (variances + LEAST_VARIANCE).sqrt(), int(features.shape[-1]))
 
 
 class Standardization(nn.BatchNorm1d):
@@ -74,19 +110,16 @@ class FeatureBranch(nn.Module):
         outputs: Tensor = self.head(self.dropout(self.standardize(pooled)))
         return outputs
 
-    def pool(self, maps: Sequence[Tensor], masks: Tensor) -> Tensor:
-        """(N, width) of feature maps (N, C, h, w), by masks (N, R, H, W).
-
-        Of each map, for each region the means of all channels, then the deviations.
-        """
-        pooled = [torch.cat(_pool(features, masks)[2:], dim=2).flatten(1) for features in maps]
+    def pool(self, summaries: Sequence[Summary]) -> Tensor:
+        """(N, width): of each map, for each region the means of all channels, then the deviations."""
+        pooled = [torch.cat([summary.means, summary.deviations], dim=2).flatten(1) for summary in summaries]
         return torch.cat(pooled, dim=1)
 
-    def evidence(self, maps: Sequence[Tensor], masks: Tensor, margin: Tensor) -> Tensor:
-        """(N, H / 8, W / 8): what each place adds to `margin` (2,) times the logits, in evaluation."""
+    def evidence(self, summaries: Sequence[Summary], margin: Tensor, side: int) -> Tensor:
+        """(N, side, side): what each place adds to `margin` (2,) times the logits, in evaluation."""
         weights, typical = (torch.split(values, self.widths) for values in self.weights(margin))
-        shares = [_evidence(*each, masks) for each in zip(maps, weights, typical, strict=True)]
-        return torch.stack([spread(share, masks.shape[-1] // STRIDES[0]) for share in shares]).sum(dim=0)
+        shares = [_evidence(*each) for each in zip(summaries, weights, typical, strict=True)]
+        return torch.stack([spread(share, side) for share in shares]).sum(dim=0)
 
     def weights(self, margin: Tensor) -> tuple[Tensor, Tensor]:
         """Of `margin` times the logits: the weight of each value before it is standardised, and the value that adds nothing."""
@@ -94,12 +127,12 @@ class FeatureBranch(nn.Module):
         return margin @ self.head.weight[:CLASSES] * scale, typical
 
 
-def _evidence(features: Tensor, weights: Tensor, typical: Tensor, masks: Tensor) -> Tensor:
+def _evidence(summary: Summary, weights: Tensor, typical: Tensor) -> Tensor:
     """(N, h, w) of a feature map: what each place adds by its weight in the pooled values, those less `typical`.
 
     A mean is a sum over places. So is a deviation, with squared distances from the mean, divided by the deviation.
     """
-    values, shares, means, deviations = _pool(features, masks)
+    values, shares, means, deviations, side = summary
     weights, typical = (part.view(1, len(POOLED_REGIONS), -1) for part in (weights, typical))
     of_means, of_deviations = weights.chunk(2, dim=2)
     of_squares = of_deviations / deviations
@@ -108,7 +141,7 @@ def _evidence(features: Tensor, weights: Tensor, typical: Tensor, masks: Tensor)
     constant = constant - (weights * typical).sum(dim=2, keepdim=True)
     values = values.transpose(1, 2)
     local = of_values @ values + of_squares @ values.square() + constant
-    return (shares * local).sum(dim=1).reshape(-1, *features.shape[2:])
+    return (shares * local).sum(dim=1).reshape(-1, side, side)
 
 
 def spread(evidence: Tensor, side: int) -> Tensor:
@@ -137,22 +170,12 @@ class CooccurrenceBranch(nn.Module):
         outputs: Tensor = self.head(self.standardize.running()[0].new_zeros(1, SIZE))[0]
         return outputs
 
-    def evidence(self, outputs: Tensor, masks: Tensor, margin: Tensor) -> Tensor:
-        """(N, H / 8, W / 8): what `margin` (2,) times the outputs has more than for a typical photo, spread over the face.
+    def evidence(self, outputs: Tensor, areas: Tensor, margin: Tensor) -> Tensor:
+        """(N, h, w): what `margin` (2,) times the outputs has more than for a typical photo, spread over the face.
 
-        Regions are judged together, so no part of it belongs to one of them.
+        `areas` (N, R, h, w) are those of the regions in each place; they are judged together, so no part of it belongs to one.
         """
         more = (outputs - self.typical())[:, :CLASSES] @ margin
-        shares = F.avg_pool2d(masks, STRIDES[0]).sum(dim=1)
+        shares = areas.sum(dim=1)
         shares = shares / (shares.sum(dim=(1, 2), keepdim=True) + LEAST_PIXELS)
         return shares * more.view(-1, 1, 1)
-
-
-def _pool(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Values (N, h * w, C), shares (N, R, h * w) that are 1 in sum over a region, means and deviations (N, R, C)."""
-    values = features.flatten(2).transpose(1, 2)
-    shares = F.avg_pool2d(masks, masks.shape[-1] // features.shape[-1]).flatten(2)
-    shares = shares / (shares.sum(dim=2, keepdim=True) + LEAST_PIXELS)
-    means = shares @ values
-    variances = (shares @ values.square() - means.square()).clamp_min(0)
-    return values, shares, means, (variances + LEAST_VARIANCE).sqrt()

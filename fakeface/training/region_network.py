@@ -12,7 +12,16 @@ from fakeface.core.errors import ParamsError
 from fakeface.params import ModelParams
 from fakeface.training.augmentation import COLOURS
 from fakeface.training.overview import PROBE_PX, Overview, new_overview, shrunk
-from fakeface.training.region_branches import CLASSES, STRIDES, CooccurrenceBranch, FeatureBranch, region_masks
+from fakeface.training.region_branches import (
+    CLASSES,
+    STRIDES,
+    CooccurrenceBranch,
+    FeatureBranch,
+    Summary,
+    areas_by_side,
+    region_masks,
+    summarize,
+)
 from fakeface.training.torchvision_ops import import_torchvision
 
 
@@ -108,7 +117,7 @@ class RegionNetwork(nn.Module):
         """The feature maps pooled by region, (N, width)."""
         maps = self._look(inputs)
         with torch.autocast(inputs.device.type, enabled=False):  # means and variances of many pixels need float32
-            return self.features.pool(maps, region_masks(inputs))
+            return self.features.pool(summaries(maps, region_masks(inputs))[0])
 
     def explain(self, inputs: Tensor, cooccurrences: Tensor | None, margin: Tensor) -> tuple[Judged, Tensor]:
         """As `judge`, and (N, H / 8, W / 8): what each place adds to `margin` (2,) times the logits.
@@ -116,13 +125,13 @@ class RegionNetwork(nn.Module):
         The sum over all places is that product, less the product with the biases and with what co-occurrences of
         a typical photo add; a region that a face does not show adds nothing.
         """
-        maps, masks = self._look(inputs), region_masks(inputs)
+        seen, areas = summaries(self._look(inputs), region_masks(inputs))
         planes = shrunk(inputs)
-        view, pooled = self._view(planes), self.features.pool(maps, masks)
+        view, pooled = self._view(planes), self.features.pool(seen)
         outputs = self._judge(pooled, cooccurrences, view)
-        evidence = self.features.evidence(maps, masks, margin)
+        evidence = self.features.evidence(seen, margin, areas.shape[-1])
         if self.cooccurrences is not None and cooccurrences is not None:
-            evidence = evidence + self.cooccurrences.evidence(outputs[1], masks, margin)
+            evidence = evidence + self.cooccurrences.evidence(outputs[1], areas, margin)
         if self.overview is not None and view is not None:
             evidence = evidence + self.overview.evidence(view, planes, evidence.shape[-1], margin)
         return Judged(total_logits(outputs), self._distances(pooled, cooccurrences, view)), evidence
@@ -131,6 +140,13 @@ class RegionNetwork(nn.Module):
         """The feature maps that are judged, float32 (N, C, h, w)."""
         features = self.backbone(inputs[:, :COLOURS])
         return [features[name].float() for name in self.maps]
+
+
+def summaries(maps: Sequence[Tensor], masks: Tensor) -> tuple[list[Summary], Tensor]:
+    """Of each of the feature maps by region, and the regions' areas in the places of evidence, (N, R, H / 8, H / 8)."""
+    finest = int(masks.shape[-1]) // STRIDES[0]
+    areas = areas_by_side(masks, [finest, *(int(features.shape[-1]) for features in maps)])
+    return [summarize(features, areas[int(features.shape[-1])]) for features in maps], areas[finest]
 
 
 def total_logits(branches: Sequence[Tensor]) -> Tensor:

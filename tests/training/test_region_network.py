@@ -12,8 +12,8 @@ from fakeface.params import ModelParams
 from fakeface.training.network import copy_weights, new_classifier
 from fakeface.training.optimization import new_optimizer
 from fakeface.training.overview import shrunk
-from fakeface.training.region_branches import POOLED_REGIONS, FeatureBranch, region_masks, spread
-from fakeface.training.region_network import RegionNetwork
+from fakeface.training.region_branches import POOLED_REGIONS, FeatureBranch, areas_by_side, region_masks, spread
+from fakeface.training.region_network import RegionNetwork, summaries
 from tests.training.tiny import TRAIN
 
 PX = 64
@@ -61,10 +61,23 @@ def test_masks_say_of_which_region_each_pixel_is() -> None:
         assert torch.equal(masks[:, index] == 1, planes[:, 3] == float(region))
 
 
+@pytest.mark.parametrize(("px", "sides"), [(64, [8, 4, 4]), (448, [56, 28]), (96, [12, 6, 4])])
+def test_a_place_is_of_a_region_by_its_share_of_pixels_whatever_the_map(px: int, sides: list[int]) -> None:
+    masks = torch.randint(0, 2, (2, 3, px, px), generator=torch.Generator().manual_seed(0)).float()
+    areas = areas_by_side(masks, sides)
+    for side in sides:
+        size = px // side
+        expected = masks.view(2, 3, side, size, side, size).mean(dim=(3, 5))
+        torch.testing.assert_close(areas[side], expected)
+        if size & (size - 1) == 0:
+            assert torch.equal(areas[side], F.avg_pool2d(masks, size))
+
+
 def test_pooling_gives_mean_and_deviation_over_each_region() -> None:
     """Against numpy-like selection of the feature's pixels; of two maps the second one comes last."""
     planes, features = inputs(), torch.randn(3, 5, 4, 4, generator=torch.Generator().manual_seed(1))
-    both = FeatureBranch([7, 5]).pool([torch.rand(3, 7, 8, 8), features], region_masks(planes))
+    seen, _ = summaries([torch.rand(3, 7, 8, 8), features], region_masks(planes))
+    both = FeatureBranch([7, 5]).pool(seen)
     assert both.shape == (3, 2 * (7 + 5) * len(POOLED_REGIONS))
     pooled = both[:, -2 * 5 * len(POOLED_REGIONS) :].view(3, len(POOLED_REGIONS), 10)
     codes = planes[:, 3, ::16, ::16]
