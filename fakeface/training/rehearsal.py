@@ -16,10 +16,10 @@ from fakeface.faces.cooccurrences import SIZE
 from fakeface.faces.regions import Region
 from fakeface.training.augmentation import COLOURS
 from fakeface.training.batches import to_network_format
-from fakeface.training.branches import judge
 from fakeface.training.devices import Device
 from fakeface.training.export import ExportedClassifier, export_onnx
 from fakeface.training.recipe import Recipe
+from fakeface.training.region_network import RegionNetwork
 
 IMAGES = 2
 LARGEST_FILE = 2**31 - 2**20
@@ -77,7 +77,9 @@ def _logits(network: nn.Module, recipe: Recipe, device: Device, px: int) -> Tens
     planes = torch.zeros((IMAGES, COLOURS + 1, px, px), device=device.torch_device)
     planes[:, COLOURS] = torch.arange(px, device=device.torch_device) % len(Region)
     cooccurrences = torch.zeros((IMAGES, SIZE), device=device.torch_device)
-    return judge(network, to_network_format(planes, recipe, device), cooccurrences).logits
+    inputs = to_network_format(planes, recipe, device)
+    logits: Tensor = network(inputs, cooccurrences) if isinstance(network, RegionNetwork) else network(inputs)
+    return logits
 
 
 def _check_shape(logits: object) -> None:
