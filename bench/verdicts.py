@@ -67,7 +67,7 @@ def _many(options: Options, part: str, usual_recipe: Path) -> Result:
     work, recipe = with_models(options, usual_recipe)
     records, px = work.records("train"), work.pack_params.eval_px
     # As `infer` and `predict` load them: a core judges a photo of its own. In batches all cores judge together.
-    detectors = {name: load_detector(work.root / name, threads=1) for name in OBJECTIVE_NAMES}
+    detectors = {name: load_detector(work.root / name) for name in OBJECTIVE_NAMES}
     together = {name: load_detector(work.root / name) for name in OBJECTIVE_NAMES}
     image = np.random.default_rng(0).integers(0, 256, (px, px, 3), np.uint8)
     contenders: dict[str, Go] = {

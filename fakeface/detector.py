@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fakeface.core.cores import available_cores
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import read_json
+from fakeface.core.parallel import side_by_side
 from fakeface.core.records import FRAMINGS, OBJECTIVE_NAMES, Answer, Framing
 from fakeface.faces.cooccurrences import SIZE, cooccurrences
 from fakeface.faces.crops import Crop, crop
@@ -26,6 +26,7 @@ HELD_OUT = "held_out"
 CARD_TYPES = {"objective": str, "image_px": int, "framing": str, "is_sample": bool, "thresholds": dict, "answers": dict}
 BATCH_SIZE = 16
 NOVEL_ABOVE = 1
+"""The novelty that 1 % of the valid images exceed, by the branch that finds them the most unlike."""
 
 
 class Scores(NamedTuple):
@@ -85,11 +86,10 @@ class Detector:
     answers: Answers
     session: Any
     folder: Path
-    threads: int | None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, it is its folder: a process that is sent it again and again loads it once."""
-        return _load_once, (self.folder.absolute(), self.threads, _saved_at_ns(self.folder))
+        return _load_once, (self.folder.absolute(), _saved_at_ns(self.folder))
 
     @property
     def sees_regions(self) -> bool:
@@ -176,13 +176,14 @@ def crop_around(image: Image.Image, landmarks: Points | None, detectors: Mapping
     return {name: crops[detector.framing, detector.image_px] for name, detector in detectors.items()}
 
 
-def load_detectors(models: Path, threads: int | None = None) -> dict[str, Detector]:
+def load_detectors(models: Path) -> dict[str, Detector]:
     """The detectors in the folders ce and bce of `models`, by objective.
 
     Raises:
         FakefaceError: as `load_detector`, and where a folder holds the other objective's model.
     """
-    detectors: dict[str, Detector] = {name: load_detector(models / name, threads) for name in OBJECTIVE_NAMES}
+    loading = {name: partial(load_detector, models / name) for name in OBJECTIVE_NAMES}
+    detectors: dict[str, Detector] = dict(zip(loading, side_by_side(loading.values()), strict=True))
     for name, detector in detectors.items():
         if detector.objective != name:
             raise FakefaceError(f"{models / name / CARD_FILE}: objective: {detector.objective!r}: expected {name!r}")
@@ -192,12 +193,12 @@ def load_detectors(models: Path, threads: int | None = None) -> dict[str, Detect
 def load_held_out(detectors: Mapping[str, Detector]) -> dict[str, Detector]:
     """The detectors, but of one that was refitted that which has not seen the valid images. Raises as `load_detector`."""
     folders = {name: detector.folder / HELD_OUT for name, detector in detectors.items()}
-    refitted = {name: load_detector(folder, detectors[name].threads) for name, folder in folders.items() if folder.is_dir()}
+    refitted = {name: load_detector(folder) for name, folder in folders.items() if folder.is_dir()}
     return {**detectors, **refitted}
 
 
-def load_detector(folder: Path, threads: int | None = None) -> Detector:
-    """The detector that `train` left in a folder, on so many threads; on all cores that it may use where none are named.
+def load_detector(folder: Path) -> Detector:
+    """The detector that `train` left in a folder.
 
     Raises:
         FakefaceError: the folder or a file in it is missing or damaged.
@@ -206,36 +207,36 @@ def load_detector(folder: Path, threads: int | None = None) -> Detector:
         raise FakefaceError(f"{folder}: no trained model; expected {NETWORK_FILE} and {CARD_FILE}, which `dvc repro` makes")
     card = read_json(folder / CARD_FILE)
     check_card(card, folder / CARD_FILE)
-    session = load_network(folder / NETWORK_FILE, threads)
+    session = load_network(folder / NETWORK_FILE)
     check_network(session, card["image_px"], folder / NETWORK_FILE)
     answers = read_answers(card["answers"], folder / CARD_FILE)
     framing, thresholds = card["framing"], card["thresholds"]
-    return Detector(
-        card["objective"], card["image_px"], framing, card["is_sample"], thresholds, answers, session, folder, threads
-    )
+    return Detector(card["objective"], card["image_px"], framing, card["is_sample"], thresholds, answers, session, folder)
 
 
 @cache
-def _load_once(folder: Path, threads: int | None, saved_at_ns: int) -> Detector:
+def _load_once(folder: Path, saved_at_ns: int) -> Detector:
     if not folder.is_dir() or _saved_at_ns(folder) != saved_at_ns:
         raise FakefaceError(f"{folder}: not the model that was sent: expected the same folder on all machines")
-    return load_detector(folder, threads)
+    return load_detector(folder)
 
 
 def _saved_at_ns(folder: Path) -> int:
     return (folder / NETWORK_FILE).stat().st_mtime_ns
 
 
-def load_network(path: Path, threads: int | None = None) -> Any:
-    """An onnxruntime session. Raises FakefaceError where the file holds no network that it can run."""
+def load_network(path: Path) -> Any:
+    """An onnxruntime session, of one thread: photos and networks run beside each other, and so give the same everywhere.
+
+    Raises:
+        FakefaceError: the file holds no network that it can run.
+    """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # from 1.29 on it reports each session to Microsoft, as it is imported
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads or available_cores()
-    # Else the threads of a network that is done keep the cores from the next one for a while.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base

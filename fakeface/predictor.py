@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fakeface.core.parallel import side_by_side
 from fakeface.core.records import Answer, Framing
 from fakeface.detector import Detector, Score, crop_around, is_novel, score_crop
 from fakeface.faces.closer_look import find_small_faces
@@ -122,7 +124,8 @@ def _judgement(
 ) -> Judgement:
     """Of one face, or of the picture where there are no landmarks; with the reservations that size, JPEG and maps add."""
     crops = crop_around(photo.image, landmarks, detectors)
-    verdicts = {name: _verdict(photo.image, landmarks, detectors[name], crop) for name, crop in crops.items()}
+    judging = [partial(_verdict, photo.image, landmarks, detectors[name], crop) for name, crop in crops.items()]
+    verdicts = dict(zip(crops, side_by_side(judging), strict=True))
     share = min(detail(photo.image, landmarks, detector.framing, detector.image_px) for detector in detectors.values())
     added: dict[Reservation, bool] = {
         "small": LEAST_SHARE <= share < 1,

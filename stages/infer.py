@@ -167,7 +167,7 @@ def judge_elsewhere(
 
 
 def run(paths: Paths, root: Path, elsewhere: Path | None) -> None:
-    detectors = load_detectors(paths.models, threads=1)
+    detectors = load_detectors(paths.models)
     held_out = load_held_out(detectors)
     files = read_rows(paths.elsewhere_listing, FileRecord)
     faces, counts = judge_elsewhere(files, elsewhere, detectors) if elsewhere else ([], NOTHING_FROM_ELSEWHERE)

@@ -20,7 +20,7 @@ from tests.tiny_models import IMAGE_PX, write_model
 def models(folder: Path, framing: Framing) -> dict[str, Detector]:
     write_model(folder / "ce", "ce", framing=framing, gives_evidence=True)
     write_model(folder / "bce", "bce", framing=framing)
-    return load_detectors(folder, threads=1)
+    return load_detectors(folder)
 
 
 @pytest.fixture(scope="module")

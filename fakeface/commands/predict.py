@@ -27,7 +27,6 @@ from fakeface.core.console import tell
 from fakeface.core.errors import FakefaceError
 from fakeface.core.files import check_replaceable
 from fakeface.core.parallel import on_all_cores
-from fakeface.core.params import check_section, read_yaml
 from fakeface.core.records import THRESHOLD_NAMES, Answer, ThresholdName
 from fakeface.detector import CARD_FILE, Answers, Detector, load_detectors
 from fakeface.photos.images import ImageError
@@ -88,6 +87,8 @@ def run(
     if figure is not None:
         check_figure(figure)
     if threshold is None and params is not None:
+        from fakeface.core.params import check_section, read_yaml  # pydantic and yaml, for this alone
+
         threshold = check_section(read_yaml(params), "threshold", ThresholdName, params)  # type: ignore[arg-type]
     selection = photos_named(words, sys.stdin.buffer)
     for complaint in selection.complaints:
@@ -99,8 +100,7 @@ def run(
         raise FakefaceError(f"{figure}: {len(photos):,} photos: a figure has room for {MAX_FIGURE_PHOTOS}")
     if not photos:
         return 1
-    # All cores judge one photo together; of more, each core judges its own.
-    detectors = loaded(models, threshold, threads=None if len(photos) == 1 else 1)
+    detectors = loaded(models, threshold)
     judged, drawn = 0, list[tuple[Path, list[Judgement]]]()
     answers = set[Answer]()
     if output == "csv":
@@ -145,10 +145,10 @@ def line(photo: Path, judgement: Judgement, detectors: Mapping[str, Detector], o
     return csv_row(photo, judgement) if output == "csv" else text_line(photo, judgement, detectors)
 
 
-def loaded(models: str, threshold: ThresholdName | None, threads: int | None) -> dict[str, Detector]:
+def loaded(models: str, threshold: ThresholdName | None) -> dict[str, Detector]:
     """The detectors of a folder or of MLflow, with a threshold in place of their two bounds where one is asked for."""
     with model_folder(models) as folder:
-        detectors = load_detectors(folder, threads)
+        detectors = load_detectors(folder)
         if threshold is not None:
             for name, detector in detectors.items():
                 if threshold not in detector.thresholds:

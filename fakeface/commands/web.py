@@ -50,7 +50,7 @@ def run(models: str, metrics: Path, host: str, port: int, allow_host: Sequence[s
     from fakeface.web.app import new_app
 
     with model_folder(models) as folder:
-        detectors = load_detectors(folder, threads=1)
+        detectors = load_detectors(folder)
         about = read_about(folder, metrics, detectors)
     app = new_app(detectors, about, (*LOOPBACK, host, *allow_host))
     try:

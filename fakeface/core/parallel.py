@@ -5,11 +5,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
-
-from tqdm import tqdm
 
 from fakeface.core.cores import available_cores
 
@@ -50,12 +49,17 @@ def on_all_cores(
     suffice: Pillow decodes and resizes without Python's lock.
     """
     threads = available_cores()
-    with ThreadPoolExecutor(threads) as executor, _bar(items, title, total) as bar:
+    with ThreadPoolExecutor(threads) as executor, _progress(items, title, total) as advance:
 
         def submit(batch: list[Item]) -> "Future[Done[Result]]":
             return executor.submit(_each, function, batch)
 
-        yield from _in_order(submit, _batches(items, lambda: 1), lambda: 4 * threads, bar)
+        yield from _in_order(submit, _batches(items, lambda: 1), lambda: 4 * threads, advance)
+
+
+def side_by_side(functions: Iterable[Callable[[], Result]]) -> list[Result]:
+    """What each gives, in their order, all of them running at the same time, as far as there are cores."""
+    return list(on_all_cores(lambda function: function(), functions, None))
 
 
 def on_all_machines(
@@ -75,16 +79,16 @@ def on_all_machines(
         return
     from fakeface.core.cluster import connected
 
-    with connected(scheduler) as cluster, _bar(items, title, total) as bar:
+    with connected(scheduler) as cluster, _progress(items, title, total) as advance:
         submit, size = cluster.submitter(partial(_each, function)), TaskSize()
-        yield from _in_order(submit, _batches(items, lambda: size.items), lambda: 2 * cluster.threads(), bar, size.learn)
+        yield from _in_order(submit, _batches(items, lambda: size.items), lambda: 2 * cluster.threads(), advance, size.learn)
 
 
 def _in_order(
     submit: Callable[[list[Item]], "Future[Done[Result]]"],
     batches: Iterable[list[Item]],
     most_waiting: Callable[[], int],
-    bar: "tqdm[None]",
+    advance: Callable[[], object],
     learn: Callable[[Done[Any]], None] = lambda _: None,
 ) -> Iterator[Result]:
     waiting: deque[Future[Done[Result]]] = deque()
@@ -94,7 +98,7 @@ def _in_order(
         learn(done)
         for result in done.results:
             yield result
-            bar.update()
+            advance()
 
     try:
         for batch in batches:
@@ -118,6 +122,13 @@ def _batches(items: Iterable[Item], size: Callable[[], int]) -> Iterator[list[It
     return iter(lambda: list(islice(remaining, size())), [])
 
 
-def _bar(items: Iterable[Item], title: str | None, total: int | None) -> "tqdm[None]":
-    hidden = True if title is None else None  # None: hidden where stderr is no terminal
-    return tqdm(total=len(items) if isinstance(items, Sized) else total, desc=title, unit="image", disable=hidden)
+@contextmanager
+def _progress(items: Iterable[Item], title: str | None, total: int | None) -> Iterator[Callable[[], object]]:
+    """What to call for each item that is done; with a title it moves a bar, hidden where stderr is no terminal."""
+    if title is None:
+        yield lambda: None
+        return
+    from tqdm import tqdm  # who judges one photo should not wait for it
+
+    with tqdm(total=len(items) if isinstance(items, Sized) else total, desc=title, unit="image", disable=None) as bar:
+        yield bar.update

@@ -50,15 +50,14 @@ def region_map(landmarks: Any, px: int, margin_px: int = 0) -> RegionMap:
 
     `landmarks` (468, 2) are in px of the crop; the band is as wide as it is without the border.
     """
-    face, parts = np.zeros((px, px), np.uint8), np.zeros((px, px), np.uint8)
-    _fill(face, landmarks[_indices(FACE_OVAL)], Region.REST)
+    regions, parts = np.zeros((px, px), np.uint8), np.zeros((px, px), np.uint8)
+    _fill(regions, landmarks[_indices(FACE_OVAL)], Region.REST)
     for region, indices in OUTLINES.items():
         _fill(parts, landmarks[_indices(indices)], region)
     width = max(1, round(BAND_SHARE * (px - 2 * margin_px)))
     left, top, across, down = cv2.boundingRect(parts)
     near = np.s_[max(top - width, 0) : top + down + width, max(left - width, 0) : left + across + width]
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
-    regions = face
     regions[near][cv2.dilate(parts[near], ellipse) > 0] = Region.BAND
     return np.where(parts > 0, parts, regions)
 

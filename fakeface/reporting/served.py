@@ -42,7 +42,7 @@ class Judge(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Both models on each face of each photo, as `fakeface predict --json` prints it."""
 
     def load_context(self, context: Any) -> None:
-        self.detectors = load_detectors(Path(context.artifacts["models"]), threads=1)
+        self.detectors = load_detectors(Path(context.artifacts["models"]))
 
     def predict(
         self,

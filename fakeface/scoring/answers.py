@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fakeface.core.records import ANSWER_NAMES, LABEL_NAMES, Answer, Side
-from fakeface.detector import NOVEL_ABOVE, Answers
+from fakeface.detector import Answers, is_novel
 from fakeface.scoring.intervals import interval
 from fakeface.scoring.predictions import PerturbedPredictions, SidePredictions
 from fakeface.scoring.results import AnswerScores, BandScores, Score
@@ -32,15 +32,15 @@ def band_scores(
 
 def novel_share(novelty: Novelty) -> Score:
     """The share of images (N,) unlike those that the model learned from; None where it cannot tell, or there are no images."""
-    return float((novelty > NOVEL_ABOVE).mean()) if len(novelty) and not np.isnan(novelty).any() else None
+    return float(np.mean(_are_novel(novelty))) if len(novelty) and not np.isnan(novelty).any() else None
 
 
 def answer_scores(
     band: Answers, labels: Labels, p_fake: Probabilities, novelty: Novelty, weights: Weights
 ) -> dict[Answer, AnswerScores]:
     """Coverage and error of each answer to images with these labels, p_fake and novelty (N,); `weights` (B, N)."""
-    novel = (novelty > NOVEL_ABOVE).tolist()
-    answers = np.array([band.answer(value, novel=is_novel) for value, is_novel in zip(p_fake.tolist(), novel, strict=True)])
+    pairs = zip(p_fake.tolist(), _are_novel(novelty), strict=True)
+    answers = np.array([band.answer(value, novel=novel) for value, novel in pairs])
     found = {}
     for answer in ANSWER_NAMES:
         given = answers == answer
@@ -53,3 +53,7 @@ def answer_scores(
             error_interval=None if wrong is None else interval(error(wrong, given, weights)),
         )
     return found
+
+
+def _are_novel(novelty: Novelty) -> list[bool]:
+    return [is_novel(value) for value in novelty.tolist()]

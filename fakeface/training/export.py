@@ -60,8 +60,9 @@ class ExportedClassifier(nn.Module):
         return INPUTS if self.network.cooccurrences is not None else INPUTS[:2]
 
     def forward(self, images: Tensor, regions: Tensor | None = None, cooccurrences: Tensor | None = None) -> tuple[Tensor, ...]:
-        pixels = images.permute(0, 3, 1, 2).to(torch.float32) / 255
-        inputs = (pixels - self.mean) / self.std
+        side = int(images.shape[1])
+        pixels = images.permute(0, 3, 1, 2).reshape(-1, 3, side * side).to(torch.float32) / 255
+        inputs = ((pixels - self.mean[..., 0]) / self.std[..., 0]).reshape(-1, 3, side, side)
         if not isinstance(self.network, RegionNetwork) or regions is None:
             logits = self.network(inputs)
             return self.objective.p_fake(logits / self.temperature), logits

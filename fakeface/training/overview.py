@@ -48,7 +48,7 @@ class Overview(nn.Module):
                 shifts = (2 * torch.rand([len(planes), 1, 2], device=planes.device) - 1) * SHIFT
                 origin = origin + shifts @ matrix.transpose(1, 2)
             points = _centres(planes.shape[-1], planes) @ matrix.unsqueeze(1).transpose(2, 3) + origin.unsqueeze(1)
-            colours = _sampled(planes[:, :COLOURS], points, "reflection")
+            colours = _sampled(planes[:, :COLOURS], _mirrored(points, planes.shape[-1]))
         features: Tensor = self.backbone(colours)[self.name]
         return features.float()
 
@@ -74,7 +74,7 @@ class Overview(nn.Module):
         matrix, origin = alignment(planes)
         size = matrix.square().sum(dim=(1, 2)).view(-1, 1, 1) / 2  # the determinant, as it is a similarity's
         points = (_centres(side, planes) - origin.unsqueeze(1)) @ matrix.unsqueeze(1) / size.unsqueeze(1)
-        placed = _sampled(local.unsqueeze(1), points, "zeros")[:, 0] / (size * side**2)
+        placed = _sampled(local.unsqueeze(1), points)[:, 0] / (size * side**2)
         return placed + (total - placed.sum(dim=(1, 2), keepdim=True)) / side**2
 
 
@@ -107,9 +107,18 @@ def _centres(side: int, like: Tensor) -> Tensor:
     return torch.stack([x, y], dim=2)
 
 
-def _sampled(values: Tensor, points: Tensor, beyond: str) -> Tensor:
-    """Values (N, C, h, w) at points (N, S, S, 2), as shares of the sides -> (N, C, S, S); `beyond` is torch's padding."""
-    return F.grid_sample(values.float(), 2 * points - 1, padding_mode=beyond, align_corners=False)
+def _mirrored(points: Tensor, side: int) -> Tensor:
+    """Points as shares of the sides, those beyond mirrored at the border, and none nearer to it than a pixel's centre.
+
+    With them `grid_sample` gives what its padding "reflection" gives, for which ONNX Runtime takes five times as long.
+    """
+    folded = 1 - (points - 2 * (points / 2).floor() - 1).abs()
+    return folded.clamp(0.5 / int(side), 1 - 0.5 / int(side))
+
+
+def _sampled(values: Tensor, points: Tensor) -> Tensor:
+    """Values (N, C, h, w) at points (N, S, S, 2), as shares of the sides -> (N, C, S, S); zeros beyond them."""
+    return F.grid_sample(values.float(), 2 * points - 1, align_corners=False)
 
 
 def new_overview(network: nn.Module) -> Overview:

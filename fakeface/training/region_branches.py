@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fakeface.core.records import PARTS
@@ -50,8 +49,15 @@ def areas_by_side(masks: Tensor, sides: Sequence[int]) -> dict[int, Tensor]:
     areas, finer = {}, masks
     for side in sorted(set(sides), reverse=True):
         finer = finer if int(finer.shape[-1]) % side == 0 else masks
-        areas[side] = finer = F.avg_pool2d(finer, int(finer.shape[-1]) // side)
+        areas[side] = finer = _pooled(finer, side)
     return areas
+
+
+def _pooled(masks: Tensor, side: int) -> Tensor:
+    """Means over squares, (N, R, side, side), first over rows, then over columns: ONNX Runtime is many times as fast so."""
+    size = int(masks.shape[-1]) // side
+    rows = masks[..., : side * size, : side * size].reshape(-1, masks.shape[1], side, size, side * size).mean(dim=3)
+    return rows.reshape(-1, masks.shape[1], side, side, size).mean(dim=4)
 
 
 def summarize(features: Tensor, areas: Tensor) -> Summary:
@@ -110,6 +116,10 @@ class FeatureBranch(nn.Module):
         outputs: Tensor = self.head(self.dropout(self.standardize(pooled)))
         return outputs
 
+    def distance(self, pooled: Tensor) -> Tensor:
+        """How far what was pooled lies from what was in training, (N,)."""
+        return self.standardize.distance(pooled)
+
     def pool(self, summaries: Sequence[Summary]) -> Tensor:
         """(N, width): of each map, for each region the means of all channels, then the deviations."""
         pooled = [torch.cat([summary.means, summary.deviations], dim=2).flatten(1) for summary in summaries]
@@ -164,6 +174,10 @@ class CooccurrenceBranch(nn.Module):
     def forward(self, cooccurrences: Tensor) -> Tensor:
         outputs: Tensor = self.head(self.standardize(cooccurrences))
         return outputs
+
+    def distance(self, cooccurrences: Tensor) -> Tensor:
+        """How far they lie from those seen in training, (N,)."""
+        return self.standardize.distance(cooccurrences)
 
     def typical(self) -> Tensor:
         """What it makes of the mean co-occurrences, (OUTPUTS,)."""

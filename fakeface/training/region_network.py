@@ -39,6 +39,9 @@ class Judged(NamedTuple):
     distances: Tensor
 
 
+Branch = FeatureBranch | CooccurrenceBranch | Overview
+
+
 class RegionNetwork(nn.Module):
     """A backbone up to stride 16 with a branch that judges its feature maps, maybe more branches, and the sum of all.
 
@@ -78,36 +81,26 @@ class RegionNetwork(nn.Module):
         seen = inputs if isinstance(inputs, Seen) else self.see(inputs)
         view = self._view(seen.planes)
         with torch.autocast(seen.pooled.device.type, enabled=False):
-            return self._judge(seen.pooled, cooccurrences, view)
+            return [branch(values) for branch, values in self._shown(seen.pooled, cooccurrences, view)]
 
     def judge(self, inputs: Tensor | Seen, cooccurrences: Tensor | None) -> Judged:
         """In evaluation, of images or of what was seen of them before."""
         seen = inputs if isinstance(inputs, Seen) else self.see(inputs)
-        view = self._view(seen.planes)
-        logits = total_logits(self._judge(seen.pooled, cooccurrences, view))
-        return Judged(logits, self._distances(seen.pooled, cooccurrences, view))
+        shown = self._shown(seen.pooled, cooccurrences, self._view(seen.planes))
+        return Judged(total_logits([branch(values) for branch, values in shown]), distances(shown))
 
     def _view(self, planes: Tensor | None) -> Tensor | None:
         """An overview's feature maps."""
         return None if self.overview is None or planes is None else self.overview.look(planes)
 
-    def _distances(self, pooled: Tensor, cooccurrences: Tensor | None, view: Tensor | None) -> Tensor:
-        """(N, B), in the order of `_judge`'s."""
-        distances = [self.features.standardize.distance(pooled)]
+    def _shown(self, pooled: Tensor, cooccurrences: Tensor | None, view: Tensor | None) -> list[tuple[Branch, Tensor]]:
+        """Each branch with what it judges, first the feature maps; `view` are the overview's."""
+        shown: list[tuple[Branch, Tensor]] = [(self.features, pooled)]
         if self.cooccurrences is not None and cooccurrences is not None:
-            distances.append(self.cooccurrences.standardize.distance(cooccurrences))
+            shown.append((self.cooccurrences, cooccurrences))
         if self.overview is not None and view is not None:
-            distances.append(self.overview.distance(view))
-        return torch.stack(distances, dim=1)
-
-    def _judge(self, pooled: Tensor, cooccurrences: Tensor | None, view: Tensor | None) -> list[Tensor]:
-        """The branches' outputs, (N, OUTPUTS) each; `view` are the overview's feature maps."""
-        outputs = [self.features(pooled)]
-        if self.cooccurrences is not None and cooccurrences is not None:
-            outputs.append(self.cooccurrences(cooccurrences))
-        if self.overview is not None and view is not None:
-            outputs.append(self.overview(view))
-        return outputs
+            shown.append((self.overview, view))
+        return shown
 
     def see(self, inputs: Tensor) -> Seen:
         """All that is judged of the pixels."""
@@ -128,13 +121,14 @@ class RegionNetwork(nn.Module):
         seen, areas = summaries(self._look(inputs), region_masks(inputs))
         planes = shrunk(inputs)
         view, pooled = self._view(planes), self.features.pool(seen)
-        outputs = self._judge(pooled, cooccurrences, view)
+        shown = self._shown(pooled, cooccurrences, view)
+        outputs = [branch(values) for branch, values in shown]
         evidence = self.features.evidence(seen, margin, areas.shape[-1])
         if self.cooccurrences is not None and cooccurrences is not None:
             evidence = evidence + self.cooccurrences.evidence(outputs[1], areas, margin)
         if self.overview is not None and view is not None:
             evidence = evidence + self.overview.evidence(view, planes, evidence.shape[-1], margin)
-        return Judged(total_logits(outputs), self._distances(pooled, cooccurrences, view)), evidence
+        return Judged(total_logits(outputs), distances(shown)), evidence
 
     def _look(self, inputs: Tensor) -> list[Tensor]:
         """The feature maps that are judged, float32 (N, C, h, w)."""
@@ -152,6 +146,11 @@ def summaries(maps: Sequence[Tensor], masks: Tensor) -> tuple[list[Summary], Ten
 def total_logits(branches: Sequence[Tensor]) -> Tensor:
     """Logits (N, 2), the sum over the branches' outputs (N, 2 or more)."""
     return torch.stack([*branches]).sum(dim=0)[:, :CLASSES]
+
+
+def distances(shown: Sequence[tuple[Branch, Tensor]]) -> Tensor:
+    """(N, B), of each branch how far what it is shown lies from what it saw in training."""
+    return torch.stack([branch.distance(values) for branch, values in shown], dim=1)
 
 
 def new_region_network(network: nn.Module, params: ModelParams) -> RegionNetwork:

@@ -1,10 +1,9 @@
 import io
 import os
 import struct
-import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from fakeface.core.parallel import on_all_cores
 from fakeface.faces.finder import find_faces
 from fakeface.photos.images import ImageError, ImageFacts, decode_image, fit, image_facts, read_image
 from fakeface.photos.perturbations import PERTURBATIONS
@@ -356,35 +354,3 @@ def test_a_line_of_pixels_needs_no_more_memory_than_its_square() -> None:
     line = fit(Image.new("RGB", (60_000, 1), (1, 2, 3)), 224)
     assert line.shape == (224, 224, 3)
     assert (line == (1, 2, 3)).all()
-
-
-def test_results_come_in_order_and_few_wait() -> None:
-    started: list[int] = []
-
-    def square(number: int) -> int:
-        started.append(number)
-        time.sleep(0.001 * (number % 3))
-        return number * number
-
-    results = on_all_cores(square, range(200), "test")
-    assert next(results) == 0
-    assert len(started) <= 4 * (os.cpu_count() or 1) + 1
-    assert list(results) == [number * number for number in range(1, 200)]
-
-
-def test_the_first_failure_ends_the_work() -> None:
-    done: list[int] = []
-
-    def fail_at_three(number: int) -> None:
-        if number == 3:
-            raise ImageError("3.jpg", "empty file")
-        done.append(number)
-
-    def work() -> Iterator[None]:
-        return on_all_cores(fail_at_three, range(10_000), "test")
-
-    threads = threading.active_count()
-    with pytest.raises(ImageError, match=r"3\.jpg"):
-        list(work())
-    assert len(done) < 100
-    assert threading.active_count() == threads

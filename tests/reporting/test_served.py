@@ -71,7 +71,7 @@ def two_faces() -> Image.Image:
 
 
 def test_each_face_of_each_photo_is_judged_as_the_command_does(server: Server, models: Path) -> None:
-    detectors = load_detectors(models / "models", threads=1)
+    detectors = load_detectors(models / "models")
     found = judged(server, png(two_faces()), png(drawn_face(2, 200)), png(Image.new("RGB", (80, 80))))
     assert [len(photo["faces"]) for photo in found] == [2, 1, 0]
     for photo, image in zip(found, (two_faces(), drawn_face(2, 200)), strict=False):

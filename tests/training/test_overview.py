@@ -76,6 +76,20 @@ def test_half_the_size_is_the_mean_of_four_pixels_and_the_region_of_one() -> Non
         torch.testing.assert_close(before, after, rtol=0, atol=0.01)
 
 
+def test_beyond_the_crop_a_view_shows_the_crop_mirrored() -> None:
+    """As torch's own padding: a face near the border is turned, so that a corner of its view lies outside."""
+    planes = face(1.3, 30, (0.7, 0.6))
+    planes[:, :3] = torch.rand(1, 3, PX, PX, generator=torch.Generator().manual_seed(0))
+    seen = Overview(Colours(), "colours", 3).eval().look(planes)
+    matrix, origin = alignment(planes)
+    shares = torch.from_numpy((np.mgrid[:PX, :PX][::-1].transpose(1, 2, 0) + 0.5) / PX).float()
+    points = shares @ matrix[0].T + origin[0]
+    assert float(points.min()) < -0.1
+    assert float(points.max()) > 1.1
+    expected = F.grid_sample(planes[:, :3], 2 * points[None] - 1, padding_mode="reflection", align_corners=False)
+    torch.testing.assert_close(seen, expected, rtol=0, atol=1e-4)
+
+
 @torch.no_grad()
 def test_evidence_lies_where_in_the_photo_it_was_found() -> None:
     """Only the mouth's colour counts, so the evidence is at the turned and moved mouth."""

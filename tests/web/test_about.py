@@ -35,7 +35,7 @@ def models(tmp_path: Path, scores: Scores) -> Path:
 
 @pytest.fixture
 def detectors(models: Path) -> dict[str, Detector]:
-    return load_detectors(models, threads=1)
+    return load_detectors(models)
 
 
 def test_a_map_may_be_read_as_the_edit_where_the_models_own_scores_say_so(
