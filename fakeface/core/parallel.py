@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -58,8 +58,22 @@ def on_all_cores(
 
 
 def side_by_side(functions: Iterable[Callable[[], Result]]) -> list[Result]:
-    """What each gives, in their order, all of them running at the same time, as far as there are cores."""
-    return list(on_all_cores(lambda function: function(), functions, None))
+    """What each gives, in their order: the first of them in this thread, the others at the same time, as far as there are cores.
+
+    Their threads are this process's own, kept for the next call; so none of the functions may call this.
+    """
+    first, *others = functions
+    waiting = [_kept_threads().submit(other) for other in others]
+    return [first(), *(future.result() for future in waiting)]
+
+
+@cache
+def _kept_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(available_cores())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_kept_threads.cache_clear)  # a forked process has none of its parent's threads
 
 
 def on_all_machines(

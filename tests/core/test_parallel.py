@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import threading
 import time
@@ -51,3 +52,22 @@ def test_side_by_side_all_run_at_once_and_results_keep_their_order() -> None:
         return name
 
     assert side_by_side([lambda: wait_for_the_other("ce"), lambda: wait_for_the_other("bce")]) == ["ce", "bce"]
+
+
+def test_side_by_side_a_failure_is_raised() -> None:
+    def fail() -> None:
+        raise ImageError("3.jpg", "empty file")
+
+    for functions in ([fail, lambda: None], [lambda: None, fail]):
+        with pytest.raises(ImageError, match=r"3\.jpg"):
+            side_by_side(functions)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    """As a server's worker may be that was forked after its model was loaded."""
+    assert side_by_side([lambda: 1, lambda: 2]) == [1, 2]
+    process = multiprocessing.get_context("fork").Process(target=side_by_side, args=([lambda: 1, lambda: 2],))
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode == 0
