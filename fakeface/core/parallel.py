@@ -58,7 +58,7 @@ def on_all_cores(
 
 
 def side_by_side(functions: Iterable[Callable[[], Result]]) -> list[Result]:
-    """What each gives, in their order: the first of them in this thread, the others at the same time, as far as there are cores.
+    """What each gives, in their order: the first runs in this thread, the others meanwhile, as far as there are cores.
 
     Their threads are this process's own, kept for the next call; so none of the functions may call this.
     """
