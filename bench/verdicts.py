@@ -5,6 +5,7 @@ import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def _many(options: Options, part: str, usual_recipe: Path) -> Result:
     records, px = work.records("train"), work.pack_params.eval_px
     # As `infer` and `predict` load them: a core judges a photo of its own. In batches all cores judge together.
     detectors = {name: load_detector(work.root / name) for name in OBJECTIVE_NAMES}
-    together = {name: load_detector(work.root / name) for name in OBJECTIVE_NAMES}
+    together = {name: _of_all_threads(detector) for name, detector in detectors.items()}
     image = np.random.default_rng(0).integers(0, 256, (px, px, 3), np.uint8)
     contenders: dict[str, Go] = {
         "infer": partial(timed, _inferred, work, records, detectors),
@@ -112,6 +113,16 @@ def with_models(options: Options, usual_recipe: Path) -> tuple[Workspace, Recipe
         chosen = {"thresholds": {"half": 0.5}, "answers": {"max_error": 0.1, "real_below": 0.5, "fake_from": 0.5}}
         write_json(work.root / name / CARD_FILE, about | chosen)
     return work, recipe
+
+
+def _of_all_threads(detector: Detector) -> Detector:
+    """The same network with as many threads as there are cores, where `load_detector` gives it one."""
+    import onnxruntime  # after `load_detector`, which has seen to its reports
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    session = onnxruntime.InferenceSession(detector.folder / NETWORK_FILE, options, providers=["CPUExecutionProvider"])
+    return replace(detector, session=session)
 
 
 def _inferred(work: Workspace, records: list[SplitRecord], detectors: dict[str, Detector]) -> None:

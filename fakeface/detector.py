@@ -26,7 +26,7 @@ HELD_OUT = "held_out"
 CARD_TYPES = {"objective": str, "image_px": int, "framing": str, "is_sample": bool, "thresholds": dict, "answers": dict}
 BATCH_SIZE = 16
 NOVEL_ABOVE = 1
-"""The novelty that 1 % of the valid images exceed, by the branch that finds them the most unlike."""
+"""Where 1 % of the valid images are stranger to the branch that finds an image the strangest."""
 
 
 class Scores(NamedTuple):
